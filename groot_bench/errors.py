@@ -1,0 +1,108 @@
+"""Every error that groot-bench raises on purpose.
+
+    GrootBenchError
+    ├── UsageError                 what was asked for cannot be meant; exit code 2
+    │   ├── UnknownName            no such suite, task, protocol or policy; the nearest is named
+    │   ├── ProtocolError          a protocol field out of its range
+    │   ├── SpecMismatch           two sides of a boundary disagree on an array
+    │   ├── SuiteNotReady          a suite's simulator or libraries are missing; says how to get them
+    │   └── ManifestMismatch       resuming or merging runs that are not the same experiment
+    ├── RecordError                a run folder cannot be read or written; exit code 2
+    ├── PolicyError                the policy broke its contract; exit code 1
+    ├── WorkerError                an environment process failed; becomes an `error` record
+    └── RunAborted                 the run stopped early; its records are kept; exit code 1
+
+A caller that wants one handler writes `except GrootBenchError`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class GrootBenchError(Exception):
+    """The root of the tree; never raised itself."""
+
+    exit_code = 1
+
+
+class UsageError(GrootBenchError):
+    """What was asked for cannot be meant."""
+
+    exit_code = 2
+
+
+class UnknownName(UsageError):
+    """No such suite, task, protocol or policy.
+
+    Args:
+        kind: what was looked up, e.g. "task of suite 'toy'".
+        given: the name that was not found.
+        known: the names that exist.
+        hint: one more sentence for the user, or "".
+    """
+
+    def __init__(self, kind: str, given: str, known: Iterable[str], hint: str = "") -> None:
+        self.kind, self.given, self.known = kind, given, tuple(known)
+        nearest = difflib.get_close_matches(given, self.known, n=1, cutoff=0.4)
+        if not nearest:  # a name that differs in case only is near, whatever its length
+            nearest = [name for name in self.known if name.lower() == given.lower()]
+        message = f"unknown {kind}: {given!r}"
+        if nearest:
+            message += f"; did you mean {nearest[0]!r}?"
+        message += f" (known: {', '.join(self.known) or 'none'})"
+        super().__init__(f"{message} {hint}".rstrip())
+
+
+class ProtocolError(UsageError):
+    """A field of a protocol is out of its range."""
+
+
+class SpecMismatch(UsageError):
+    """Two sides of a boundary disagree on the shape, dtype, unit, frame or convention of an array."""
+
+
+class SuiteNotReady(UsageError):
+    """A suite's simulator or a library that it needs is missing here."""
+
+
+class ManifestMismatch(UsageError):
+    """Two runs, or a run and the folder that it should resume, are not the same experiment.
+
+    Args:
+        what: the sentence that introduces the differences.
+        differences: field -> (value there, value here).
+    """
+
+    def __init__(self, what: str, differences: dict[str, tuple[object, object]]) -> None:
+        self.differences = differences
+        lines = [f"  {field}: {there!r} there, {here!r} here" for field, (there, here) in differences.items()]
+        super().__init__("\n".join([what, *lines]))
+
+
+class RecordError(GrootBenchError):
+    """A run folder cannot be read or written."""
+
+    exit_code = 2
+
+
+class PolicyError(GrootBenchError):
+    """The policy broke its contract."""
+
+
+class WorkerError(GrootBenchError):
+    """An environment process failed: it crashed, hung, or raised.
+
+    Attributes:
+        kind: "crash", "timeout", "exception" or "start".
+        words: what the child last said on stdout and stderr, or its traceback.
+    """
+
+    def __init__(self, kind: str, message: str, words: str = "") -> None:
+        self.kind, self.words = kind, words
+        super().__init__(f"{message}\n{words}".rstrip())
+
+
+class RunAborted(GrootBenchError):
+    """The run stopped before its last episode; what was recorded is kept and can be resumed."""

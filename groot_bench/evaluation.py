@@ -1,0 +1,278 @@
+"""Evaluate a policy: from names to a run folder. The command line and a training loop call the same function."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from groot_bench import graphics
+from groot_bench.episode import Episode
+from groot_bench.errors import SuiteNotReady, UsageError
+from groot_bench.listener import Listener
+from groot_bench.policies.named import make_policy
+from groot_bench.policy import Policy, require_fit
+from groot_bench.protocol import Protocol
+from groot_bench.provenance import fingerprint, invocation, policy_entry, protocol_entry, to_plain, version
+from groot_bench.record import Run, RunWriter, new_manifest
+from groot_bench.rollout import Job, Rollout
+from groot_bench.slots import default_slots, make_station
+from groot_bench.spec import VIDEO
+from groot_bench.suite import Suite, Task, load_suite
+from groot_bench.video import VideoChoice
+from groot_bench.workers import WorkerSettings, probe_versions
+
+CAMERAS = ("all", "none")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to evaluate. What is marked (*) decides what is measured and is compared when a run is resumed.
+
+    Attributes:
+        suite: (*) an installed suite's name, a Suite, or the path of a key map (.toml) of a gymnasium environment.
+        tasks: (*) names; None for all.
+        protocol: (*) its name; None for the suite's first.
+        episodes: (*) for each task; None for the protocol's number.
+        actions_per_query, max_steps: (*) departures from the protocol, shown beside every number.
+        seed: (*) of the run; it decides the episodes' seeds.
+        policy_seed: (*) of a policy that is given by name.
+        replay: (*) the run folder whose actions the policy "replay" plays.
+        cameras: "all", or "none" for state-only runs that render nothing.
+        slots: environments at once; None for one a core.
+        shard: (i, n), 1 <= i <= n: run every n-th episode, beginning with the i-th.
+        out: the run's folder; None for one under `results/` whose name follows from everything marked (*).
+        video: "all", "failed" or "first:N"; None for no videos.
+        log_steps: whether to keep states and actions of every step, as Parquet.
+        python: the interpreter of the environments; None for this one.
+        timeout: the longest that one command to an environment may take [s].
+        retry_errors: whether episodes that are recorded as errors run again.
+        progress: whether to show a progress bar on stderr.
+        command: the command line to note in the manifest.
+    """
+
+    suite: str | Suite
+    tasks: Sequence[str] | None = None
+    protocol: str | None = None
+    episodes: int | None = None
+    actions_per_query: int | None = None
+    max_steps: int | None = None
+    seed: int = 0
+    policy_seed: int = 0
+    replay: str | Path | None = None
+    cameras: str = "all"
+    slots: int | None = None
+    shard: tuple[int, int] = (1, 1)
+    out: str | Path | None = None
+    video: str | None = None
+    log_steps: bool = False
+    python: str | None = None
+    timeout: float = 300.0
+    retry_errors: bool = False
+    progress: bool = False
+    command: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        i, n = self.shard
+        if not 1 <= i <= n:
+            raise UsageError(f"shard {i}/{n} is impossible: shards are 1/{n} to {n}/{n}")
+        if self.cameras not in CAMERAS:
+            raise UsageError(f"cameras must be one of {', '.join(CAMERAS)}, got {self.cameras!r}")
+        if self.slots is not None and self.slots < 1:
+            raise UsageError(f"slots must be 1 or more, got {self.slots}")
+        if not self.timeout > 0:
+            raise UsageError(f"timeout must be more than 0 seconds, got {self.timeout:g}")
+        for name in ("seed", "policy_seed"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 0:
+                raise UsageError(f"{name} must be a whole number, 0 or more, got {value!r}")
+        if self.video is not None:
+            if self.cameras == "none":
+                raise UsageError("--video needs cameras; leave --cameras none away")
+            VideoChoice.parse(self.video)
+
+
+def evaluate(policy: Policy | str, **settings: object) -> Run:
+    """Runs a fixed list of episodes of `policy` and returns the run, as `groot-bench eval` does.
+
+    The same call again finds its folder complete and returns at once; killed half-way, it runs what is missing.
+
+    Args:
+        policy: a Policy, or the name of a built-in one ("zero", "random", "expert", "replay").
+        settings: the fields of `Settings`; `suite` is required.
+
+    Raises:
+        GrootBenchError: see `groot_bench.errors`.
+    """
+    return Evaluation(policy, Settings(**settings)).run()  # type: ignore[arg-type]
+
+
+class Evaluation:
+    """One evaluation, checked as a whole before anything runs or is written.
+
+    Attributes:
+        suite, protocol, tasks, policy: what was asked for.
+        listed: every episode, before sharding.
+        folder: where the run lies.
+        manifest: what `run.json` will say.
+    """
+
+    def __init__(self, policy: Policy | str, settings: Settings) -> None:
+        self.settings = settings
+        self.suite = _find_suite(settings.suite)
+        self.protocol = self.suite.protocol(settings.protocol).with_changes(
+            episodes_per_task=settings.episodes,
+            actions_per_query=settings.actions_per_query,
+            max_steps=settings.max_steps,
+        )
+        self._full_tasks = self.suite.select(settings.tasks)
+        blind = settings.cameras == "none"
+        self.tasks = tuple(_without_cameras(task) if blind else task for task in self._full_tasks)
+        self.policy = policy if isinstance(policy, Policy) else self._named(policy)
+        self._interfaces = {task.name: require_fit(self.policy, task, self.protocol) for task in self.tasks}
+        self._python = settings.python or sys.executable
+        self._versions = _require_ready(self.suite, self._python)
+        self._graphics = self._require_graphics()
+        self._slots = settings.slots or default_slots()
+        self.listed = self.suite.episodes(self.protocol, self.tasks, settings.seed)
+        experiment = self._experiment()
+        self.folder = Path(settings.out) if settings.out is not None else self._default_folder(experiment)
+        noted = invocation(settings.command, self._slots, self._python, self._versions)
+        self.manifest = new_manifest(experiment, self.listed, settings.shard, noted)
+
+    def run(self, say: Callable[[str], None] | None = None) -> Run:
+        """Runs what is missing.
+
+        Args:
+            say: told in a sentence what is about to happen.
+        """
+        stations = {}
+        listeners, traces = self._listeners()
+        for task, full in zip(self.tasks, self._full_tasks, strict=True):
+            wanted = dict.fromkeys(name for listener in traces for name in listener.traces(full))
+            stations[task.name] = make_station(
+                self.suite, full, self.protocol, self._interfaces[task.name], wanted
+            )
+        writer = RunWriter(self.folder, self.manifest)
+        try:
+            again = writer.drop_errors() if self.settings.retry_errors else 0
+            episodes = self._missing(writer)
+            if say:
+                say(self._announcement(len(writer.done), len(episodes), again))
+            if episodes:
+                job = Job(self.protocol, stations, episodes, self._slots, self._worker_settings())
+                for listener in listeners:
+                    listener.open(self.folder, [record.outcome for record in writer.done.values()], len(episodes))
+                Rollout(job, self.policy, writer.append, listeners).run()
+        finally:
+            for listener in listeners:
+                listener.close()
+            writer.close()
+        return Run.load(self.folder)
+
+    def _named(self, name: str) -> Policy:
+        return make_policy(
+            name, self.suite, self.protocol, policy_seed=self.settings.policy_seed, replay=self.settings.replay
+        )
+
+    def _experiment(self) -> dict[str, object]:
+        """Everything that decides what is measured; runs in which any of it differs are other experiments."""
+        suite = {
+            "name": self.suite.name,
+            "version": self.suite.version,
+            "packages": {name: self._versions[name] for name in self.suite.packages},
+            "settings": dict(self.suite.settings),
+        }
+        reads = {name for interface in self._interfaces.values() for name in interface.observation}
+        seen = any(name.startswith(VIDEO) for name in reads)
+        experiment = {
+            "groot_bench": version(),
+            "suite": suite,
+            "protocol": protocol_entry(self.protocol),
+            "policy": policy_entry(self.policy.info),
+            "tasks": [task.name for task in self.tasks],
+            "seed": self.settings.seed,
+            "reads": sorted(reads),
+            "graphics": self._graphics if seen else None,
+            "retarget": None,
+        }
+        return dict(to_plain(experiment))  # type: ignore[call-overload]
+
+    def _default_folder(self, experiment: Mapping[str, object]) -> Path:
+        parts = [self.suite.name, self.policy.info.name, fingerprint(experiment, self.settings.shard)]
+        return Path("results") / "-".join("".join(c if c.isalnum() or c in "._" else "_" for c in part) for part in parts)
+
+    def _require_graphics(self) -> str | None:
+        """The backend that frames are rendered with, its library present; None when nothing is rendered."""
+        reads = [name for interface in self._interfaces.values() for name in interface.observation]
+        filmed = self.settings.video is not None and any(task.cameras for task in self._full_tasks)
+        if not filmed and not any(name.startswith(VIDEO) for name in reads):
+            return None
+        name = graphics.backend(self.suite.variables)
+        if name is not None:
+            graphics.require(name)
+        return name
+
+    def _missing(self, writer: RunWriter) -> list[Episode]:
+        by_key = {episode.key: episode for episode in self.listed}
+        return [by_key[key] for key in writer.missing]
+
+    def _listeners(self) -> tuple[list[Listener], list[Listener]]:
+        """All listeners, and those of them that trace steps."""
+        from groot_bench.progress import ProgressBar
+        from groot_bench.steplog import StepLog
+        from groot_bench.video import VideoRecorder
+
+        tracing: list[Listener] = []
+        if self.settings.video is not None:
+            tracing.append(VideoRecorder(VideoChoice.parse(self.settings.video), self.protocol.control_hz))
+        if self.settings.log_steps:
+            tracing.append(StepLog())
+        bars: list[Listener] = [ProgressBar()] if self.settings.progress else []
+        return tracing + bars, tracing
+
+    def _worker_settings(self) -> WorkerSettings:
+        return WorkerSettings(
+            env=self.suite.env,
+            python=self._python,
+            variables=self.suite.variables,
+            timeout=self.settings.timeout,
+        )
+
+    def _announcement(self, done: int, missing: int, again: int) -> str:
+        policy = self.policy.info.name
+        text = f"{self.protocol.label}: {missing} episodes of policy {policy!r} in {self.folder}"
+        if done and missing:
+            text += f" ({done} are recorded already)"
+        if again:
+            text += f"; {again} errors run again"
+        return text if missing else f"{self.folder} is complete: {done} episodes are recorded"
+
+
+def _find_suite(suite: str | Suite) -> Suite:
+    if isinstance(suite, Suite):
+        return suite
+    if suite.endswith(".toml"):
+        from groot_bench.keymap import load_keymap
+
+        return load_keymap(Path(suite))
+    return load_suite(suite)
+
+
+def _without_cameras(task: Task) -> Task:
+    blind = {name: spec for name, spec in task.observation.items() if not name.startswith(VIDEO)}
+    return dataclasses.replace(task, observation=blind)
+
+
+def _require_ready(suite: Suite, python: str) -> dict[str, str | None]:
+    """The versions of the suite's packages under that interpreter, all of them present."""
+    versions = probe_versions(python, suite.packages)
+    missing = [name for name in suite.packages if versions[name] is None]
+    if missing:
+        raise SuiteNotReady(
+            f"suite {suite.name!r} needs {', '.join(missing)}, which {python} does not have; install with: {suite.install}"
+        )
+    return versions
+

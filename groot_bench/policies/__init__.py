@@ -1,0 +1,1 @@
+"""Policies without a model. They are the first thing to run on a new suite."""

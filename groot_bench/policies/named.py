@@ -1,0 +1,49 @@
+"""Policies by their name on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from groot_bench.errors import UnknownName, UsageError
+from groot_bench.policy import Policy
+from groot_bench.protocol import Protocol
+from groot_bench.suite import Suite
+
+NAMES = ("zero", "random", "expert", "replay")
+
+
+def make_policy(
+    name: str, suite: Suite, protocol: Protocol, *, policy_seed: int = 0, replay: str | Path | None = None
+) -> Policy:
+    """The policy of that name for this suite.
+
+    Args:
+        policy_seed: of the policy's own randomness; only `random` has any.
+        replay: the run folder whose actions `replay` plays.
+
+    Raises:
+        UnknownName: there is no such policy.
+        UsageError: the suite has no expert, or `replay` lacks its run.
+    """
+    if name not in NAMES:
+        raise UnknownName("policy", name, NAMES)
+    if (name == "replay") != (replay is not None):
+        raise UsageError("--policy replay and --replay RUN belong together")
+    if name == "expert":
+        if suite.expert is None:
+            raise UsageError(f"suite {suite.name!r} has no scripted expert")
+        return suite.expert()
+    horizon = protocol.actions_per_query
+    if name == "random":
+        from groot_bench.policies.random import RandomPolicy
+
+        return RandomPolicy(policy_seed, horizon)
+    if name == "zero":
+        from groot_bench.policies.zero import ZeroPolicy
+
+        return ZeroPolicy(horizon)
+    from groot_bench.policies.replay import ReplayPolicy
+    from groot_bench.record import Run
+
+    assert replay is not None
+    return ReplayPolicy(Run.load(replay), horizon)

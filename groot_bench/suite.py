@@ -1,0 +1,153 @@
+"""The Suite contract: tasks, protocols, and where the environment's code is.
+
+A suite has two sides. The *suite side* (this module's dataclasses) is data in the harness's process: names, specs,
+caps. The *environment side* is code that runs in a process of its own, perhaps under another interpreter, and is
+reached by name only; `Env` below is its contract, met by duck typing, since that interpreter may not have this package.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol as TypingProtocol
+
+import numpy as np
+
+from groot_bench.episode import Episode, make_episode
+from groot_bench.errors import UnknownName, UsageError
+from groot_bench.policy import Policy
+from groot_bench.protocol import Protocol
+from groot_bench.spec import VIDEO, Spec
+
+ENTRY_POINTS = "groot_bench.suites"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One goal inside a suite.
+
+    Attributes:
+        name: as upstream names it.
+        observation: what the environment can give; with a leading time axis of 1, e.g. state (1, 7).
+        action: what one control step takes, e.g. (7,).
+        privileged: hidden state that scripted experts read; keys begin with "privileged.".
+        about: one line for `groot-bench list`; the instruction itself is read after reset.
+    """
+
+    name: str
+    observation: Spec
+    action: Spec
+    privileged: Spec = field(default_factory=dict)
+    about: str = ""
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The names of its video keys."""
+        return tuple(name for name in self.observation if name.startswith(VIDEO))
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A benchmark.
+
+    Attributes:
+        name: as on the command line.
+        version: raised whenever scoring, seeding or an environment changes; it is part of the manifest.
+        tasks: by name, in upstream's order.
+        protocols: by name; the first is the default.
+        env: the environment side, "module:function" or "/path/file.py:function"; called as
+            `make_env(task: str, settings: dict)` in the worker process.
+        packages: distributions that the environment needs, whose versions go into the manifest.
+        install: the command that makes the suite ready.
+        expert: makes the scripted policy, or None where there is none.
+        variables: environment variables of the worker process; the user's own values win.
+        settings: plain JSON values handed to `make_env` beside the protocol's.
+    """
+
+    name: str
+    version: int
+    tasks: Mapping[str, Task]
+    protocols: Mapping[str, Protocol]
+    env: str
+    packages: tuple[str, ...] = ()
+    install: str = ""
+    expert: Callable[[], Policy] | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    def protocol(self, name: str | None = None) -> Protocol:
+        """The protocol of that name, or the default one; "v1" is short for "<suite>/v1"."""
+        if name is None:
+            return next(iter(self.protocols.values()))
+        full = name if "/" in name else f"{self.name}/{name}"
+        if full not in self.protocols:
+            raise UnknownName(f"protocol of suite {self.name!r}", name, self.protocols)
+        return self.protocols[full]
+
+    def select(self, names: Sequence[str] | None = None) -> tuple[Task, ...]:
+        """These tasks in the suite's order, or all of them."""
+        if names is None:
+            return tuple(self.tasks.values())
+        if isinstance(names, str):
+            names = [names]
+        for name in names:
+            if name not in self.tasks:
+                raise UnknownName(f"task of suite {self.name!r}", name, self.tasks)
+        if not names:
+            raise UsageError(f"no task given; suite {self.name!r} has {', '.join(self.tasks)}")
+        return tuple(task for name, task in self.tasks.items() if name in names)
+
+    def episodes(self, protocol: Protocol, tasks: Sequence[Task], seed: int) -> tuple[Episode, ...]:
+        """The full, fixed list: `protocol.episodes_per_task` of each task, in order."""
+        return tuple(
+            make_episode(self.name, protocol.name, task.name, index, seed)
+            for task in tasks
+            for index in range(protocol.episodes_per_task)
+        )
+
+
+class Step(NamedTuple):
+    """What one control step did: whether the goal holds now, and whether the environment itself is over."""
+
+    success: bool
+    ended: bool
+
+
+class Env(TypingProtocol):
+    """One simulated robot, on the environment side. No auto-reset: the harness says which episode comes next."""
+
+    def reset(self, seed: int, index: int) -> str:
+        """Starts the episode: seeds every RNG that the simulator reads, then resets. Returns the instruction."""
+
+    def scene(self) -> Mapping[str, np.ndarray]:
+        """What identifies the start state physically: model numbers, positions, fixture and body poses."""
+
+    def observe(self, names: Sequence[str]) -> Mapping[str, np.ndarray]:
+        """These observations now, each with its time axis, as fresh copies. Renders only the cameras asked for."""
+
+    def step(self, action: Mapping[str, np.ndarray]) -> Step:
+        """One control step; `action` has one array (D,) for each action key. Never renders."""
+
+    def close(self) -> None:
+        """Frees what the simulator holds."""
+
+
+def suite_names() -> tuple[str, ...]:
+    """Every installed suite, sorted."""
+    return tuple(sorted({point.name for point in importlib.metadata.entry_points(group=ENTRY_POINTS)}))
+
+
+def load_suite(name: str) -> Suite:
+    """The suite that an installed package declares under that name.
+
+    Raises:
+        UnknownName: no package declares it.
+    """
+    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        if point.name == name:
+            suite = point.load()()
+            if not isinstance(suite, Suite):
+                raise UsageError(f"entry point {point.value!r} gave {type(suite).__name__}, not a Suite")
+            return suite
+    raise UnknownName("suite", name, suite_names())
