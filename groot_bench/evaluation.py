@@ -174,7 +174,12 @@ class Evaluation:
 
     def _named(self, name: str) -> Policy:
         return make_policy(
-            name, self.suite, self.protocol, policy_seed=self.settings.policy_seed, replay=self.settings.replay
+            name,
+            self.suite,
+            self.protocol,
+            seed=self.settings.seed,
+            policy_seed=self.settings.policy_seed,
+            replay=self.settings.replay,
         )
 
     def _experiment(self) -> dict[str, object]:

@@ -36,7 +36,7 @@ class ProgressBar(Listener):
             mininterval=0.2 if sys.stderr.isatty() else 30.0,
             dynamic_ncols=True,
             smoothing=0.0,  # episodes end in bursts; the mean over the run gives the steadier estimate
-            bar_format="{n_fmt}/{total_fmt} episodes |{bar}| {postfix} [{elapsed}<{remaining}]",
+            bar_format="{n_fmt}/{total_fmt} episodes |{bar}| {desc} [{elapsed}<{remaining}]",
         )
         self._show()
 
@@ -65,4 +65,4 @@ class ProgressBar(Listener):
         measured = success + self._counts[Outcome.FAILURE]
         rate = self._steps / max(time.monotonic() - self._started, 1e-9)
         text = f"success {success}/{measured}" + (f", {errors} errors" if errors else "") + f", {rate:.0f} steps/s"
-        self._bar.set_postfix_str(text, refresh=refresh)
+        self._bar.set_description_str(text, refresh=refresh)

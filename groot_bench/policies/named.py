@@ -13,11 +13,18 @@ NAMES = ("zero", "random", "expert", "replay")
 
 
 def make_policy(
-    name: str, suite: Suite, protocol: Protocol, *, policy_seed: int = 0, replay: str | Path | None = None
+    name: str,
+    suite: Suite,
+    protocol: Protocol,
+    *,
+    seed: int = 0,
+    policy_seed: int = 0,
+    replay: str | Path | None = None,
 ) -> Policy:
     """The policy of that name for this suite.
 
     Args:
+        seed: of the run.
         policy_seed: of the policy's own randomness; only `random` has any.
         replay: the run folder whose actions `replay` plays.
 
@@ -46,4 +53,4 @@ def make_policy(
     from groot_bench.record import Run
 
     assert replay is not None
-    return ReplayPolicy(Run.load(replay), horizon)
+    return ReplayPolicy(Run.load(replay), horizon, (suite.name, protocol.name, seed))

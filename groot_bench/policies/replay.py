@@ -21,12 +21,20 @@ class ReplayPolicy(Policy):
     Args:
         run: the recorded run.
         horizon: actions in a chunk.
+        start: names of suite and protocol, and the run seed, of what is going to run.
 
     Raises:
-        UsageError: the run has no step log.
+        UsageError: the run has no step log, or began from other start states.
     """
 
-    def __init__(self, run: Run, horizon: int) -> None:
+    def __init__(self, run: Run, horizon: int, start: tuple[str, str, int]) -> None:
+        experiment = run.experiment
+        recorded = (experiment["suite"]["name"], experiment["protocol"]["name"], experiment["seed"])  # type: ignore[index]
+        if recorded != start:
+            raise UsageError(
+                f"{run.folder} is a run of {recorded[1]} with --seed {recorded[2]}; it cannot be replayed in {start[1]} "
+                f"with --seed {start[2]}"
+            )
         if not (run.folder / "steps").is_dir():
             raise UsageError(f"{run.folder} has no step log to replay; record it with --log-steps")
         self._run = run

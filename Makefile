@@ -1,0 +1,57 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both make .venv and install what they need into it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test test-slow lint gl bench clean
+
+demo: $(INSTALLED)-demo gl
+	$(BIN)/groot-bench eval --suite robosuite --task Lift --task Door --policy expert --episodes 5 \
+	    --video first:1 --out results/demo
+	@echo "The run lies in results/demo; its first episodes are filmed in results/demo/videos."
+
+test: $(INSTALLED)-test gl
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(INSTALLED)-test gl
+	$(BIN)/python -m pytest -m slow
+
+lint: $(INSTALLED)-test
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: $(INSTALLED)-test gl
+	$(BIN)/python benchmarks/run.py
+
+# One stamp for each set of extras: made again when pyproject.toml changes, so that both targets are idempotent.
+# robosuite goes in without its own requirements: it pins numpy<2 and takes a mujoco with which it does not run.
+$(INSTALLED)-demo: pyproject.toml | $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[robosuite,video]'
+	$(BIN)/python -m pip install --quiet --no-deps robosuite==1.5.2
+	@touch $@
+
+$(INSTALLED)-test: pyproject.toml | $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[robosuite,video,steps,gymnasium,test]'
+	$(BIN)/python -m pip install --quiet --no-deps robosuite==1.5.2
+	@touch $@
+
+$(VENV):
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
+	    || { echo "groot-bench needs Python 3.10 to 3.12; name one: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	    || { rm -rf $(VENV); echo "no venv module; on Debian and Ubuntu: apt-get install -y python3-venv" >&2; exit 1; }
+
+# The OpenGL library that frames are rendered with; a system package, so only root can install it.
+gl: | $(VENV)
+	@$(BIN)/python -c 'import ctypes.util, sys; sys.exit(ctypes.util.find_library("EGL") is None)' && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing libegl1 and libgl1-mesa-dri, which rendering needs"; \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends libegl1 libgl1-mesa-dri >/dev/null; \
+	else \
+	    echo "libEGL is missing, and only root can install it. Run:" >&2; \
+	    echo "    sudo apt-get install -y libegl1 libgl1-mesa-dri" >&2; exit 1; \
+	fi
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

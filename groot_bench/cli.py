@@ -1,0 +1,230 @@
+"""The command line: parse, call one function, print.
+
+stdout carries the result (Markdown, or JSON with --json), stderr the progress bar and notes. Exit codes: 0 done,
+1 some episodes are errors or the run stopped early, 2 wrong usage or a mismatch, 130 stopped by Ctrl-C or SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from groot_bench.errors import GrootBenchError, PolicyError, UsageError
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = _parser().parse_args(words)
+    args.words = words
+    try:
+        code: int = args.call(args)
+        sys.stdout.flush()
+        return code
+    except GrootBenchError as error:
+        if isinstance(error, PolicyError) and error.__cause__ is not None:
+            traceback.print_exception(error.__cause__)
+        print(f"groot-bench: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # the reader of stdout has gone, as in `groot-bench list | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="groot-bench",
+        description="Closed-loop evaluation of robot policies in which an episode is one fixed experiment.",
+        epilog="exit codes: 0 done, 1 some episodes are errors, 2 wrong usage or a mismatch",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_eval(verbs)
+    _add_list(verbs)
+    _add_show(verbs)
+    _add_merge(verbs)
+    _add_doctor(verbs)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Prints the version; looked up only when asked for."""
+
+    def __call__(self, parser, namespace, values, option_string=None):  # type: ignore[no-untyped-def]
+        from groot_bench.provenance import version
+
+        print(f"groot-bench {version()}")
+        parser.exit()
+
+
+def _add_eval(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "eval",
+        help="run episodes of a policy, or finish a run",
+        description="Run a fixed list of episodes of a policy. The same command again finishes a run that was stopped.",
+    )
+    parser.set_defaults(call=_eval)
+    what = parser.add_argument_group("what is measured (compared when a run is resumed)")
+    what.add_argument("--suite", required=True, metavar="NAME", help="a suite (see `list`), or a key map: env.toml")
+    what.add_argument("--task", action="append", metavar="NAME", help="a task; repeat for more (default: all)")
+    what.add_argument("--protocol", metavar="NAME", help="the rules (default: the suite's first)")
+    policy = what.add_mutually_exclusive_group(required=True)
+    policy.add_argument("--policy", metavar="NAME", help="zero, random, expert or replay")
+    policy.add_argument("--ckpt", metavar="PATH", help="a GR00T checkpoint (not available yet)")
+    what.add_argument("--replay", metavar="RUN", help="the run whose actions --policy replay plays")
+    what.add_argument("--episodes", type=int, metavar="N", help="episodes of each task (default: the protocol's)")
+    what.add_argument("--seed", type=int, default=0, metavar="N", help="run seed: start states (default: 0)")
+    what.add_argument("--policy-seed", type=int, default=0, metavar="N", help="seed of the policy's noise (default: 0)")
+    what.add_argument("--actions-per-query", type=int, metavar="N", help="depart from the protocol's number")
+    what.add_argument("--max-steps", type=int, metavar="N", help="depart from the protocol's step caps")
+    how = parser.add_argument_group("how it is run (cannot change a result)")
+    how.add_argument("--cameras", default="all", metavar="all|none", help="none: render nothing (state-only policies)")
+    how.add_argument("--slots", type=int, metavar="N", help="environments at once (default: one a core)")
+    how.add_argument("--shard", type=_shard, default=(1, 1), metavar="I/N", help="run only every N-th episode, 1 <= I <= N")
+    how.add_argument("--out", metavar="FOLDER", help="the run's folder (default: under results/, named after the experiment)")
+    how.add_argument("--video", metavar="all|failed|first:N", help="write mp4 videos")
+    how.add_argument("--log-steps", action="store_true", help="write states and actions of every step as Parquet")
+    how.add_argument("--python", metavar="PATH", help="the interpreter of the environments (default: this one)")
+    how.add_argument("--timeout", type=float, default=300.0, metavar="S", help="limit of one environment command [s]")
+    how.add_argument("--retry-errors", action="store_true", help="run episodes again that are recorded as errors")
+    how.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
+
+
+def _shard(text: str) -> tuple[int, int]:
+    i, slash, n = text.partition("/")
+    if not (slash and i.isdecimal() and n.isdecimal()):
+        raise argparse.ArgumentTypeError(f"expected I/N, as in 1/3, got {text!r}")
+    return int(i), int(n)
+
+
+def _eval(args: argparse.Namespace) -> int:
+    if args.ckpt is not None:
+        raise UsageError(
+            "--ckpt is reserved for GR00T checkpoints, which this version cannot load yet; use --policy "
+            "zero, random, expert or replay, or groot_bench.evaluate() with a policy of your own"
+        )
+    from groot_bench.evaluation import Evaluation, Settings
+
+    evaluation = Evaluation(
+        args.policy,
+        Settings(
+            suite=args.suite,
+            tasks=args.task,
+            protocol=args.protocol,
+            episodes=args.episodes,
+            actions_per_query=args.actions_per_query,
+            max_steps=args.max_steps,
+            seed=args.seed,
+            policy_seed=args.policy_seed,
+            replay=args.replay,
+            cameras=args.cameras,
+            slots=args.slots,
+            shard=args.shard,
+            out=args.out,
+            video=args.video,
+            log_steps=args.log_steps,
+            python=args.python,
+            timeout=args.timeout,
+            retry_errors=args.retry_errors,
+            progress=True,
+            command=["groot-bench", *args.words],
+        ),
+    )
+    signal.signal(signal.SIGTERM, _interrupt)  # what cluster schedulers send before SIGKILL
+    try:
+        run = evaluation.run(say=lambda text: print(text, file=sys.stderr))
+    except KeyboardInterrupt:
+        again = shlex.join(["groot-bench", *args.words])
+        print(f"\nstopped; what is recorded is kept in {evaluation.folder}. To go on:\n  {again}", file=sys.stderr)
+        return INTERRUPTED
+    _print_run(run, args.json)
+    errors = sum(record.error is not None for record in run.records)
+    if errors:
+        print(f"groot-bench: {errors} episodes are errors; --retry-errors runs them again", file=sys.stderr)
+    return 1 if errors else 0
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _print_run(run: object, as_json: bool) -> None:
+    from groot_bench import summary
+    from groot_bench.record import Run
+
+    assert isinstance(run, Run)
+    if as_json:
+        print(json.dumps(summary.to_json(run), indent=1))
+    else:
+        print(summary.to_markdown(run), end="")
+
+
+def _add_list(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser("list", help="suites, their tasks and protocols, and whether they can run here")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
+    parser.set_defaults(call=_list)
+
+
+def _list(args: argparse.Namespace) -> int:
+    from groot_bench import catalog
+
+    suites = catalog.list_suites()
+    print(json.dumps({"suites": suites}, indent=1) if args.json else catalog.to_markdown(suites))
+    return 0
+
+
+def _add_show(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser("show", help="the table of a run")
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
+    parser.set_defaults(call=_show)
+
+
+def _show(args: argparse.Namespace) -> int:
+    from groot_bench.record import Run
+
+    _print_run(Run.load(args.run), args.json)
+    return 0
+
+
+def _add_merge(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser("merge", help="make one run of its shards")
+    parser.add_argument("out", type=Path, metavar="OUT", help="the new run folder")
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="the folders of the shards")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
+    parser.set_defaults(call=_merge)
+
+
+def _merge(args: argparse.Namespace) -> int:
+    from groot_bench.merge import merge
+    from groot_bench.record import Run
+
+    _print_run(merge(args.out, [Run.load(folder) for folder in args.runs]), args.json)
+    return 0
+
+
+def _add_doctor(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser("doctor", help="what works here, what does not, and the command that mends it")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
+    parser.add_argument("--python", metavar="PATH", help="the interpreter of the environments (default: this one)")
+    parser.set_defaults(call=_doctor)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from groot_bench import doctor
+
+    findings = doctor.examine(args.python or sys.executable)
+    if args.json:
+        print(json.dumps({"findings": [finding._asdict() for finding in findings]}, indent=1))
+    else:
+        print(doctor.to_markdown(findings))
+    return 0

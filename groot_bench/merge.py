@@ -1,0 +1,88 @@
+"""Shards of one run into one run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from groot_bench.episode import EpisodeRecord
+from groot_bench.errors import ManifestMismatch, RecordError, UsageError
+from groot_bench.provenance import differences
+from groot_bench.record import EPISODES, MANIFEST, Run, listed_keys, write_atomically
+
+ATTACHED = ("videos", "steps")  # folders whose files go along with their records
+
+
+def merge(out: Path, runs: Sequence[Run]) -> Run:
+    """Writes a run that holds the records of all of `runs`, with their videos and step logs.
+
+    The same episode may be in several of them if its results are equal bit by bit; it is then taken once. Episodes that
+    none of them has are missing in the new run, too, and `groot-bench eval --out OUT` runs them.
+
+    Args:
+        out: the new folder; it must not exist, or be empty.
+
+    Raises:
+        ManifestMismatch: they are not the same experiment.
+        RecordError: they disagree on an episode, or `out` cannot be written.
+    """
+    if not runs:
+        raise UsageError("nothing to merge")
+    first = runs[0]
+    for run in runs[1:]:
+        fields = ("experiment", "episodes")
+        found = differences({key: first.manifest[key] for key in fields}, {key: run.manifest[key] for key in fields})
+        if found:
+            raise ManifestMismatch(f"{run.folder} is another experiment than {first.folder}. Differences:", found)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RecordError(f"{out} exists and is not empty; give another folder to merge into")
+    chosen: dict[tuple[str, int], tuple[EpisodeRecord, Run]] = {}
+    for run in runs:
+        for record in run.records:
+            known = chosen.setdefault(record.episode.key, (record, run))
+            if known[0].result() != record.result():
+                raise RecordError(f"{known[1].folder} and {run.folder} disagree on episode {record.episode}")
+    manifest = {**first.manifest, "shard": [1, 1]}
+    manifest["invocations"] = [one for run in runs for one in run.manifest["invocations"]]  # type: ignore[attr-defined]
+    _write(out, manifest, chosen)
+    return Run.load(out)
+
+
+def _write(
+    out: Path, manifest: dict[str, object], chosen: dict[tuple[str, int], tuple[EpisodeRecord, Run]]
+) -> None:
+    """Builds the folder beside its final place, so that it is there whole or not at all."""
+    order = [chosen[key] for key in listed_keys(manifest) if key in chosen]
+    building = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        building.mkdir(parents=True)
+        for record, run in order:
+            _copy_video(record, run.folder, building)
+        for folder in dict.fromkeys(run.folder for _, run in order):
+            if (folder / "steps").is_dir():
+                shutil.copytree(folder / "steps", building / "steps", dirs_exist_ok=True)
+        lines = "".join(json.dumps(record.to_json(), allow_nan=False) + "\n" for record, _ in order)
+        write_atomically(building / EPISODES, lines)
+        write_atomically(building / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+        if out.exists():
+            out.rmdir()
+        building.rename(out)
+    except OSError as problem:
+        raise RecordError(f"{out} cannot be written: {problem}") from None
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _copy_video(record: EpisodeRecord, source: Path, target: Path) -> None:
+    """Copies a record's video, if its path is one that we would write; a record is not trusted to name any file."""
+    if record.video is None:
+        return
+    path = PurePosixPath(record.video)
+    if len(path.parts) != 2 or path.parts[0] not in ATTACHED or ".." in path.parts:
+        raise RecordError(f"{source}: episode {record.episode} names the video {record.video!r}, outside videos/")
+    if (source / path).is_file():
+        (target / path).parent.mkdir(exist_ok=True)
+        shutil.copyfile(source / path, target / path)

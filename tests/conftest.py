@@ -1,0 +1,70 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from groot_bench import graphics
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the user's shell may decide a test, and nothing may use more than its core."""
+    for name in ("MUJOCO_GL", "PYTHONPATH", "PYTHONHASHSEED", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `groot-bench` in a real process, in an empty folder."""
+
+    def run(*words: object, timeout: float = 300.0, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "groot_bench", *map(str, words)],
+            cwd=tmp_path,
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run
+
+
+def shared_folder() -> Path | None:
+    """The folder of shared reference data; a user's clone has none."""
+    folder = Path(os.environ.get("GROOT_BENCH_SHARED", ROOT.parent / "shared"))
+    return folder if folder.is_dir() else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked `sim` need robosuite; without it they skip and say how to get it."""
+    if importlib.util.find_spec("robosuite") and importlib.util.find_spec("mujoco"):
+        reason = "" if graphics.is_present("egl") else f"no EGL: {graphics.install_command('egl')}"
+    else:
+        reason = "robosuite is not installed: make test installs it"
+    for item in items:
+        if item.get_closest_marker("sim") and reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Path:
+    """A file system of 64 kB; skips where this process may not mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    if mount is None or subprocess.run([mount, "-t", "tmpfs", "-o", "size=64k", "none", folder]).returncode:
+        pytest.skip("this process may not mount a file system")
+    yield folder  # type: ignore[misc]
+    subprocess.run(["umount", str(folder)], check=True)
