@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,8 +11,33 @@ from groot_bench.errors import PolicyError
 from groot_bench.policy import Action, Interface, Observation
 
 
+class BatchMemory:
+    """Where batches are put together.
+
+    Fresh memory for every batch would cost more than the copying itself (page faults), so a batch's memory is used
+    again for the next one, unless the policy kept a reference to its arrays: then that memory is theirs.
+    """
+
+    def __init__(self) -> None:
+        self._arrays: dict[tuple[str, tuple[int, ...], str], np.ndarray] = {}
+
+    def take(self, name: str, rows: int, first: np.ndarray) -> np.ndarray:
+        """Memory for `rows` rows like `first`, uninitialized."""
+        key = (name, first.shape, first.dtype.str)
+        array = self._arrays.pop(key, None)
+        # Two references mean that nobody else has one: the local variable, and the argument of getrefcount itself.
+        if array is None or len(array) < rows or sys.getrefcount(array) > 2:
+            array = np.empty((rows, *first.shape), first.dtype)
+        self._arrays[key] = array
+        return array[:rows]
+
+
 def stack(
-    interface: Interface, observed: Sequence[Mapping[str, np.ndarray]], instructions: Sequence[str], rows: int | None
+    interface: Interface,
+    observed: Sequence[Mapping[str, np.ndarray]],
+    instructions: Sequence[str],
+    rows: int | None,
+    memory: BatchMemory,
 ) -> Observation:
     """One read-only batch.
 
@@ -21,6 +47,7 @@ def stack(
         instructions: for each real row.
         rows: rows of the batch; those beyond the real ones repeat row 0, so that padding is ordinary data. None: as
             many as are real.
+        memory: where to put it.
 
     Returns:
         name -> (rows, *shape), or a list of strings.
@@ -33,10 +60,11 @@ def stack(
             batch[name] = [*instructions, *[instructions[0]] * (total - count)]
             continue
         first = observed[0][name]
-        array = np.empty((total, *first.shape), first.dtype)
+        array = memory.take(name, total, first)
         for row, arrays in enumerate(observed):
             array[row] = arrays[name]
-        array[count:] = first
+        if total > count:
+            array[count:] = first
         array.flags.writeable = False
         batch[name] = array
     return batch

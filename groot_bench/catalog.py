@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from groot_bench import graphics
 from groot_bench.suite import Suite, load_suite, suite_names
 from groot_bench.workers import probe_versions
 
 
-def list_suites(python: str | None = None) -> list[dict[str, object]]:
+def list_suites(python: str | None = None) -> list[dict[str, Any]]:
     """Each installed suite: name, tasks, protocols (the default first), and `state`.
 
     The state is "ready", or what is missing and the command that brings it.
@@ -18,7 +19,7 @@ def list_suites(python: str | None = None) -> list[dict[str, object]]:
     return [_entry(load_suite(name), python or sys.executable) for name in suite_names()]
 
 
-def _entry(suite: Suite, python: str) -> dict[str, object]:
+def _entry(suite: Suite, python: str) -> dict[str, Any]:
     return {
         "name": suite.name,
         "tasks": list(suite.tasks),
@@ -39,10 +40,10 @@ def state(suite: Suite, python: str) -> str:
     return "ready"
 
 
-def to_markdown(suites: Sequence[dict[str, object]]) -> str:
+def to_markdown(suites: Sequence[dict[str, Any]]) -> str:
     """The list as a table."""
     lines = ["| suite | tasks | protocols | state |", "|---|---|---|---|"]
     for suite in suites:
-        tasks, protocols = ", ".join(suite["tasks"]), ", ".join(suite["protocols"])  # type: ignore[arg-type]
+        tasks, protocols = ", ".join(suite["tasks"]), ", ".join(suite["protocols"])
         lines.append(f"| {suite['name']} | {tasks} | {protocols} | {suite['state']} |")
     return "\n".join(lines)

@@ -89,8 +89,12 @@ def _add_eval(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     how = parser.add_argument_group("how it is run (cannot change a result)")
     how.add_argument("--cameras", default="all", metavar="all|none", help="none: render nothing (state-only policies)")
     how.add_argument("--slots", type=int, metavar="N", help="environments at once (default: one a core)")
-    how.add_argument("--shard", type=_shard, default=(1, 1), metavar="I/N", help="run only every N-th episode, 1 <= I <= N")
-    how.add_argument("--out", metavar="FOLDER", help="the run's folder (default: under results/, named after the experiment)")
+    how.add_argument(
+        "--shard", type=_shard, default=(1, 1), metavar="I/N", help="run only every N-th episode, 1 <= I <= N"
+    )
+    how.add_argument(
+        "--out", metavar="FOLDER", help="the run's folder (default: under results/, named after the experiment)"
+    )
     how.add_argument("--video", metavar="all|failed|first:N", help="write mp4 videos")
     how.add_argument("--log-steps", action="store_true", help="write states and actions of every step as Parquet")
     how.add_argument("--python", metavar="PATH", help="the interpreter of the environments (default: this one)")

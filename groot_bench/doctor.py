@@ -86,7 +86,11 @@ def _graphics(name: str, python: str) -> Finding:
     try:
         done = subprocess.run(
             [python, "-c", RENDER],
-            env=variables, capture_output=True, text=True, timeout=RENDER_SECONDS, stdin=subprocess.DEVNULL,
+            env=variables,
+            capture_output=True,
+            text=True,
+            timeout=RENDER_SECONDS,
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired) as problem:
         return Finding(what, "broken", str(problem), graphics.install_command(name))

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 class Outcome(str, enum.Enum):
@@ -120,7 +121,7 @@ class EpisodeRecord:
             *(self.scene_hash, self.frames_hash, self.action_hash, tuple(sorted(self.retarget.items()))),
         )
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, Any]:
         """A flat dict; the episode's own fields come first."""
         flat = dataclasses.asdict(self.episode)
         for item in dataclasses.fields(self)[1:]:

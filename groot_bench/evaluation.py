@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from groot_bench import graphics
 from groot_bench.episode import Episode
@@ -14,7 +15,6 @@ from groot_bench.errors import SuiteNotReady, UsageError
 from groot_bench.listener import Listener
 from groot_bench.policies.named import make_policy
 from groot_bench.policy import Policy, require_fit
-from groot_bench.protocol import Protocol
 from groot_bench.provenance import fingerprint, invocation, policy_entry, protocol_entry, to_plain, version
 from groot_bench.record import Run, RunWriter, new_manifest
 from groot_bench.rollout import Job, Rollout
@@ -94,7 +94,7 @@ class Settings:
             VideoChoice.parse(self.video)
 
 
-def evaluate(policy: Policy | str, **settings: object) -> Run:
+def evaluate(policy: Policy | str, **settings: Any) -> Run:
     """Runs a fixed list of episodes of `policy` and returns the run, as `groot-bench eval` does.
 
     The same call again finds its folder complete and returns at once; killed half-way, it runs what is missing.
@@ -106,7 +106,7 @@ def evaluate(policy: Policy | str, **settings: object) -> Run:
     Raises:
         GrootBenchError: see `groot_bench.errors`.
     """
-    return Evaluation(policy, Settings(**settings)).run()  # type: ignore[arg-type]
+    return Evaluation(policy, Settings(**settings)).run()
 
 
 class Evaluation:
@@ -152,9 +152,7 @@ class Evaluation:
         listeners, traces = self._listeners()
         for task, full in zip(self.tasks, self._full_tasks, strict=True):
             wanted = dict.fromkeys(name for listener in traces for name in listener.traces(full))
-            stations[task.name] = make_station(
-                self.suite, full, self.protocol, self._interfaces[task.name], wanted
-            )
+            stations[task.name] = make_station(self.suite, full, self.protocol, self._interfaces[task.name], wanted)
         writer = RunWriter(self.folder, self.manifest)
         try:
             again = writer.drop_errors() if self.settings.retry_errors else 0
@@ -182,7 +180,7 @@ class Evaluation:
             replay=self.settings.replay,
         )
 
-    def _experiment(self) -> dict[str, object]:
+    def _experiment(self) -> dict[str, Any]:
         """Everything that decides what is measured; runs in which any of it differs are other experiments."""
         suite = {
             "name": self.suite.name,
@@ -203,11 +201,13 @@ class Evaluation:
             "graphics": self._graphics if seen else None,
             "retarget": None,
         }
-        return dict(to_plain(experiment))  # type: ignore[call-overload]
+        return dict(to_plain(experiment))
 
-    def _default_folder(self, experiment: Mapping[str, object]) -> Path:
+    def _default_folder(self, experiment: Mapping[str, Any]) -> Path:
         parts = [self.suite.name, self.policy.info.name, fingerprint(experiment, self.settings.shard)]
-        return Path("results") / "-".join("".join(c if c.isalnum() or c in "._" else "_" for c in part) for part in parts)
+        return Path("results") / "-".join(
+            "".join(c if c.isalnum() or c in "._" else "_" for c in part) for part in parts
+        )
 
     def _require_graphics(self) -> str | None:
         """The backend that frames are rendered with, its library present; None when nothing is rendered."""
@@ -277,7 +277,6 @@ def _require_ready(suite: Suite, python: str) -> dict[str, str | None]:
     missing = [name for name in suite.packages if versions[name] is None]
     if missing:
         raise SuiteNotReady(
-            f"suite {suite.name!r} needs {', '.join(missing)}, which {python} does not have; install with: {suite.install}"
+            f"suite {suite.name!r} needs {', '.join(missing)}, which {python} does not have; run: {suite.install}"
         )
     return versions
-

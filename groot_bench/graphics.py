@@ -20,7 +20,7 @@ BACKENDS = {
 
 
 def backend(variables: Mapping[str, str]) -> str | None:
-    """The backend that a worker with these variables will use (the user's own MUJOCO_GL wins); None: it renders nothing."""
+    """The backend that a worker with these variables uses (the user's own MUJOCO_GL wins); None: it renders nothing."""
     return os.environ.get(VARIABLE) or variables.get(VARIABLE)
 
 

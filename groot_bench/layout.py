@@ -46,7 +46,7 @@ class Layout:
                 bytes_needed = array.nbytes * (steps or 1)
                 offset += -(-bytes_needed // ALIGNMENT) * ALIGNMENT
             groups.append(tuple(places))
-        return cls(*groups, size=max(offset, ALIGNMENT))
+        return cls(groups[0], groups[1], groups[2], max(offset, ALIGNMENT))
 
     def views(self, memory: mmap.mmap, places: tuple[Place, ...]) -> Mapping[str, np.ndarray]:
         """The arrays at these places, sharing the memory."""

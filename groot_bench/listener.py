@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class Listener:
     ) -> None:
         """n control steps were executed: actions (n, D), success n characters, traced (n, T, ...) after each step."""
 
-    def end(self, trial: Trial, outcome: Outcome) -> Mapping[str, object]:
+    def end(self, trial: Trial, outcome: Outcome) -> Mapping[str, Any]:
         """The trial is over; returns fields of the record that this listener knows, such as `video`."""
         del trial, outcome
         return {}

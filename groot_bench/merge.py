@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from groot_bench.episode import EpisodeRecord
 from groot_bench.errors import ManifestMismatch, RecordError, UsageError
@@ -46,14 +47,12 @@ def merge(out: Path, runs: Sequence[Run]) -> Run:
             if known[0].result() != record.result():
                 raise RecordError(f"{known[1].folder} and {run.folder} disagree on episode {record.episode}")
     manifest = {**first.manifest, "shard": [1, 1]}
-    manifest["invocations"] = [one for run in runs for one in run.manifest["invocations"]]  # type: ignore[attr-defined]
+    manifest["invocations"] = [one for run in runs for one in run.manifest["invocations"]]
     _write(out, manifest, chosen)
     return Run.load(out)
 
 
-def _write(
-    out: Path, manifest: dict[str, object], chosen: dict[tuple[str, int], tuple[EpisodeRecord, Run]]
-) -> None:
+def _write(out: Path, manifest: dict[str, Any], chosen: dict[tuple[str, int], tuple[EpisodeRecord, Run]]) -> None:
     """Builds the folder beside its final place, so that it is there whole or not at all."""
     order = [chosen[key] for key in listed_keys(manifest) if key in chosen]
     building = out.with_name(f".{out.name}.{os.getpid()}.tmp")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class PolicyInfo:
     name: str
     version: str = "1"
     seed: int | None = None
-    settings: Mapping[str, object] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     checkpoint: str | None = None
     batch_size: int | None = None
     privileged: bool = False
@@ -90,7 +90,7 @@ class Policy(abc.ABC):
         """One chunk for each query.
 
         Args:
-            observation: name -> (B, *shape), read-only and only valid during the call; text is a list of B strings.
+            observation: name -> (B, *shape), read-only; text is a list of B strings.
                 B is `info.batch_size` where that is set, else len(queries). All rows are of tasks with one interface.
             queries: at most B; rows beyond are padding, and what is returned for them is ignored.
 

@@ -19,7 +19,7 @@ class ProgressBar(Listener):
     """One line on a terminal; without one, a line every half minute, so that log files stay readable."""
 
     def __init__(self) -> None:
-        self._bar: tqdm | None = None  # type: ignore[type-arg]
+        self._bar: tqdm | None = None
         self._counts = dict.fromkeys(Outcome, 0)
         self._steps = 0
         self._started = 0.0

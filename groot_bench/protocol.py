@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from groot_bench.errors import ProtocolError, UnknownName
 
@@ -42,10 +43,10 @@ class Protocol:
     success_rule: str = "once"
     stop_on_success: bool = True
     settle_steps: int = 0
-    image: Mapping[str, object] = field(default_factory=dict)
+    image: Mapping[str, Any] = field(default_factory=dict)
     language: str = "environment, read after reset"
     source: str = ""
-    changed: Mapping[str, object] = field(default_factory=dict)
+    changed: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require(self, "start_states", self.start_states in START_STATES, f"one of {', '.join(START_STATES)}")
@@ -94,7 +95,7 @@ class Protocol:
         """The name, with this run's departures from it: "robosuite/v1 (actions_per_query=4)"."""
         return label(self.name, self.changed)
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
 
@@ -104,7 +105,7 @@ def _require(protocol: Protocol, name: str, holds: bool, allowed: str, value: ob
         raise ProtocolError(f"protocol {protocol.name!r}: {name} must be {allowed}, got {got!r}")
 
 
-def label(name: str, changed: Mapping[str, object]) -> str:
+def label(name: str, changed: Mapping[str, Any]) -> str:
     """A protocol's name and the fields in which a run departs from it, in one line."""
     if not changed:
         return name

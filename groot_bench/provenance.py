@@ -14,6 +14,7 @@ import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from groot_bench.policy import PolicyInfo
 from groot_bench.protocol import Protocol
@@ -26,22 +27,24 @@ def version() -> str:
     return importlib.metadata.version("groot-bench")
 
 
-def policy_entry(info: PolicyInfo) -> dict[str, object]:
+def policy_entry(info: PolicyInfo) -> dict[str, Any]:
     """A policy as it stands in the manifest; anything that is not plain JSON is refused by `to_plain`."""
-    return dict(to_plain(dataclasses.asdict(info)))  # type: ignore[call-overload]
+    entry: dict[str, Any] = to_plain(dataclasses.asdict(info))
+    return entry
 
 
-def protocol_entry(protocol: Protocol) -> dict[str, object]:
+def protocol_entry(protocol: Protocol) -> dict[str, Any]:
     """A protocol as it stands in the manifest."""
-    return dict(to_plain(protocol.to_json()))  # type: ignore[call-overload]
+    entry: dict[str, Any] = to_plain(protocol.to_json())
+    return entry
 
 
-def to_plain(value: object) -> object:
+def to_plain(value: object) -> Any:
     """The value as JSON would give it back (tuples become lists); raises TypeError for anything else."""
     return json.loads(json.dumps(value, sort_keys=True, allow_nan=False))
 
 
-def fingerprint(experiment: Mapping[str, object], shard: Sequence[int]) -> str:
+def fingerprint(experiment: Mapping[str, Any], shard: Sequence[int]) -> str:
     """Ten hex digits that tell experiments apart; they name a run's folder where the user does not."""
     text = json.dumps([experiment, list(shard)], sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=5).hexdigest()
@@ -57,7 +60,7 @@ def differences(there: object, here: object, prefix: str = "") -> dict[str, tupl
     return {} if there == here else {prefix: (there, here)}
 
 
-def invocation(command: Sequence[str] | None, slots: int, python: str, versions: Mapping[str, object]) -> dict[str, object]:
+def invocation(command: Sequence[str] | None, slots: int, python: str, versions: Mapping[str, Any]) -> dict[str, Any]:
     """What is worth knowing of one start of a run; none of it may change a result, so none of it is compared.
 
     Args:
@@ -85,7 +88,7 @@ def invocation(command: Sequence[str] | None, slots: int, python: str, versions:
     }
 
 
-def git_state(folder: Path) -> dict[str, object] | None:
+def git_state(folder: Path) -> dict[str, Any] | None:
     """Commit and dirty flag of the checkout that `folder` is in; None where it is in none, or git is absent."""
     try:
         commit = _git(folder, "rev-parse", "HEAD")
@@ -98,7 +101,12 @@ def git_state(folder: Path) -> dict[str, object] | None:
 
 def _git(folder: Path, *words: str) -> str:
     done = subprocess.run(
-        ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10, check=True, stdin=subprocess.DEVNULL
+        ["git", "-C", str(folder), *words],
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=True,
+        stdin=subprocess.DEVNULL,
     )
     return done.stdout.strip()
 
@@ -132,7 +140,9 @@ def _memory_gib() -> float | None:
 
 def _gpus() -> list[str]:
     try:
-        done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL
+        )
     except (OSError, subprocess.SubprocessError):
         return []
     return done.stdout.split("\n")[:-1] if done.returncode == 0 else []

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from groot_bench.episode import Episode, EpisodeRecord, Outcome, derive_seed
 from groot_bench.errors import ManifestMismatch, RecordError
@@ -35,7 +36,7 @@ class Run:
     """
 
     folder: Path
-    manifest: Mapping[str, object]
+    manifest: Mapping[str, Any]
     records: tuple[EpisodeRecord, ...]
 
     @classmethod
@@ -52,9 +53,9 @@ class Run:
         return cls(folder, manifest, tuple(records[key] for key in sorted(records, key=order.__getitem__)))
 
     @property
-    def experiment(self) -> Mapping[str, object]:
+    def experiment(self) -> Mapping[str, Any]:
         """What the run measures; equal for shards of one run."""
-        return self.manifest["experiment"]  # type: ignore[return-value]
+        return self.manifest["experiment"]
 
     @property
     def expected(self) -> int:
@@ -67,8 +68,11 @@ class Run:
 
 
 def new_manifest(
-    experiment: Mapping[str, object], episodes: Sequence[Episode], shard: tuple[int, int], invocation: Mapping[str, object]
-) -> dict[str, object]:
+    experiment: Mapping[str, Any],
+    episodes: Sequence[Episode],
+    shard: tuple[int, int],
+    invocation: Mapping[str, Any],
+) -> dict[str, Any]:
     """The content of `run.json`; `episodes` is the full list, before sharding."""
     return {
         "schema": SCHEMA,
@@ -79,7 +83,7 @@ def new_manifest(
     }
 
 
-def read_manifest(folder: Path) -> dict[str, object]:
+def read_manifest(folder: Path) -> dict[str, Any]:
     """`run.json`, checked."""
     path = folder / MANIFEST
     try:
@@ -91,7 +95,9 @@ def read_manifest(folder: Path) -> dict[str, object]:
     if not isinstance(manifest, dict) or type(manifest.get("schema")) is not int:
         raise RecordError(f"{path}: has no schema number; it is not a groot-bench manifest")
     if not 1 <= manifest["schema"] <= SCHEMA:
-        raise RecordError(f"{path}: has schema {manifest['schema']}; this version reads 1 to {SCHEMA}: upgrade groot-bench")
+        raise RecordError(
+            f"{path}: has schema {manifest['schema']}; this version reads 1 to {SCHEMA}: upgrade groot-bench"
+        )
     try:
         _check_manifest(manifest)
     except (KeyError, TypeError, ValueError) as problem:
@@ -99,15 +105,15 @@ def read_manifest(folder: Path) -> dict[str, object]:
     return manifest
 
 
-def _check_manifest(manifest: Mapping[str, object]) -> None:
+def _check_manifest(manifest: Mapping[str, Any]) -> None:
     experiment = manifest["experiment"]
-    names = (experiment["suite"]["name"], experiment["protocol"]["name"], experiment["policy"]["name"])  # type: ignore[index]
+    names = (experiment["suite"]["name"], experiment["protocol"]["name"], experiment["policy"]["name"])
     if not all(isinstance(name, str) for name in names):
         raise TypeError("suite, protocol and policy need names")
-    i, n = manifest["shard"]  # type: ignore[misc]
+    i, n = manifest["shard"]
     if not (type(i) is int and type(n) is int and 1 <= i <= n):
         raise ValueError(f"shard {i!r}/{n!r} is impossible")
-    seed = experiment["seed"]  # type: ignore[index]
+    seed = experiment["seed"]
     rows = manifest["episodes"]
     if not isinstance(rows, list) or not isinstance(manifest["invocations"], list):
         raise TypeError("episodes and invocations must be lists")
@@ -122,13 +128,13 @@ def _check_manifest(manifest: Mapping[str, object]) -> None:
         raise ValueError("an episode is listed twice")
 
 
-def listed_keys(manifest: Mapping[str, object]) -> list[tuple[str, int]]:
+def listed_keys(manifest: Mapping[str, Any]) -> list[tuple[str, int]]:
     """(task, index) of the episodes that a run with this manifest has to run: its shard of the list."""
-    i, n = manifest["shard"]  # type: ignore[misc]
-    return [(task, index) for task, index, _ in manifest["episodes"][i - 1 :: n]]  # type: ignore[index]
+    i, n = manifest["shard"]
+    return [(task, index) for task, index, _ in manifest["episodes"][i - 1 :: n]]
 
 
-def read_records(folder: Path, manifest: Mapping[str, object]) -> Iterator[EpisodeRecord]:
+def read_records(folder: Path, manifest: Mapping[str, Any]) -> Iterator[EpisodeRecord]:
     """The records of a run; a cut last line is dropped.
 
     Raises:
@@ -161,13 +167,13 @@ def read_records(folder: Path, manifest: Mapping[str, object]) -> Iterator[Episo
 
 def _check_membership(
     record: EpisodeRecord,
-    manifest: Mapping[str, object],
+    manifest: Mapping[str, Any],
     listed: set[tuple[str, int]],
     seen: set[tuple[str, int]],
     where: str,
 ) -> None:
     episode = record.episode
-    experiment: Mapping[str, Mapping[str, object]] = manifest["experiment"]  # type: ignore[assignment]
+    experiment: Mapping[str, Mapping[str, Any]] = manifest["experiment"]
     if (episode.suite, episode.protocol) != (experiment["suite"]["name"], experiment["protocol"]["name"]):
         raise RecordError(f"{where}: episode {episode} is of another suite or protocol than the run")
     if episode.key not in listed:
@@ -201,7 +207,7 @@ def parse_record(line: bytes | str) -> EpisodeRecord:
 class RunWriter:
     """Appends records to a run folder; only one process at a time can."""
 
-    def __init__(self, folder: Path, manifest: Mapping[str, object]) -> None:
+    def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         """Creates the folder, or opens it to go on.
 
         Args:
@@ -232,7 +238,9 @@ class RunWriter:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._fd)
-            raise RecordError(f"{folder} is being written by another process; wait for it, or give another --out") from None
+            raise RecordError(
+                f"{folder} is being written by another process; wait for it, or give another --out"
+            ) from None
         self.done = {record.episode.key: record for record in read_records(folder, self.manifest)}
         self._end = _cut_tail(self._fd)
         if self.missing or not (folder / MANIFEST).exists():
@@ -282,18 +290,18 @@ class RunWriter:
             self._fd = -1
 
 
-def _joined(there: dict[str, object], here: Mapping[str, object], folder: Path) -> dict[str, object]:
+def _joined(there: dict[str, Any], here: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The manifest of a folder that is gone on with: its own, and one more invocation."""
     fields = ("experiment", "shard", "episodes")
     found = differences({key: there[key] for key in fields}, {key: here[key] for key in fields})
     if "episodes" in found:
         there_keys, here_keys = there["episodes"], here["episodes"]
-        found["episodes"] = (f"{len(there_keys)} listed", f"{len(here_keys)} listed")  # type: ignore[arg-type]
+        found["episodes"] = (f"{len(there_keys)} listed", f"{len(here_keys)} listed")
     if found:
         raise ManifestMismatch(
             f"{folder} holds another experiment; give another --out, or the old settings. Differences:", found
         )
-    return {**there, "invocations": [*there["invocations"], *here["invocations"]]}  # type: ignore[misc]
+    return {**there, "invocations": [*there["invocations"], *here["invocations"]]}
 
 
 def _cut_tail(fd: int) -> int:

@@ -12,8 +12,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from groot_bench.batch import check_action, not_finite, stack
+from groot_bench.batch import BatchMemory, check_action, not_finite, stack
 from groot_bench.episode import Episode, EpisodeRecord
 from groot_bench.errors import GrootBenchError, PolicyError, RunAborted, WorkerError
 from groot_bench.listener import Listener
@@ -59,6 +60,7 @@ class Rollout:
         self._waiting: deque[Slot] = deque()
         self._unseen: list[Episode] = []  # reset in a worker, not yet announced to the policy
         self._failures_in_a_row = 0
+        self._memory = BatchMemory()
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> None:
@@ -175,6 +177,7 @@ class Rollout:
             [slot.worker.observed for slot in batch],  # type: ignore[union-attr]
             [slot.trial.instruction for slot in batch],  # type: ignore[union-attr, misc]
             size,
+            self._memory,
         )
         queries = [slot.trial.query for slot in batch]  # type: ignore[union-attr]
         action = self._ask("act", observation, queries)
@@ -209,7 +212,7 @@ class Rollout:
         trial = slot.trial
         assert trial is not None
         outcome = trial.record({}).outcome
-        extra: dict[str, object] = {}
+        extra: dict[str, Any] = {}
         for listener in self._listeners:
             extra.update(listener.end(trial, outcome))
         self._failures_in_a_row = 0
@@ -265,7 +268,7 @@ class Rollout:
         for listener in self._listeners:
             listener.record(record)
 
-    def _ask(self, method: str, *arguments: object) -> object:
+    def _ask(self, method: str, *arguments: object) -> Any:
         """Calls the policy; whatever it raises stops the run, since it cannot be blamed on one episode."""
         try:
             return getattr(self._policy, method)(*arguments)

@@ -7,6 +7,7 @@ import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class Station:
     task: Task
     interface: Interface
     layout: Layout
-    settings: Mapping[str, object] = field(repr=False)
+    settings: Mapping[str, Any] = field(repr=False)
 
     @functools.cached_property
     def signature(self) -> tuple[object, ...]:
@@ -158,5 +159,3 @@ def default_slots() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-

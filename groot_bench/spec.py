@@ -8,6 +8,7 @@ what it reads and returns, and a difference between the two is an error before t
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -53,7 +54,7 @@ class ArraySpec:
         """Bytes of one array; text has none, since it does not travel in shared memory."""
         if self.is_text:
             return 0
-        return int(np.dtype(self.dtype).itemsize * np.prod(self.shape, dtype=np.int64))
+        return np.dtype(self.dtype).itemsize * math.prod(size or 0 for size in self.shape)
 
     def check(self, name: str, value: object) -> None:
         """Raises SpecMismatch unless `value` is an array (or a str) of this spec."""

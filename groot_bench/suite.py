@@ -10,7 +10,8 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol as TypingProtocol
+from typing import NamedTuple
+from typing import Protocol as TypingProtocol
 
 import numpy as np
 

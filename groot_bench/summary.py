@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from groot_bench.episode import EpisodeRecord, Outcome
 from groot_bench.protocol import label
@@ -48,7 +49,7 @@ class Row:
         """Wilson 95 % of successes/attempted; None when nothing was attempted."""
         return wilson(self.successes, self.attempted) if self.attempted else None
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, Any]:
         low_high = None if self.interval is None else [self.interval.low, self.interval.high]
         pessimistic = None if self.pessimistic is None else [self.pessimistic.low, self.pessimistic.high]
         return {
@@ -68,9 +69,9 @@ class Row:
 
 def summarize(run: Run) -> list[Row]:
     """One row for each task in the run's order, and the total last."""
-    tasks: Sequence[str] = run.experiment["tasks"]  # type: ignore[assignment]
-    i, n = run.manifest["shard"]  # type: ignore[misc]
-    listed = [task for task, _, _ in run.manifest["episodes"][i - 1 :: n]]  # type: ignore[index]
+    tasks: Sequence[str] = run.experiment["tasks"]
+    i, n = run.manifest["shard"]
+    listed = [task for task, _, _ in run.manifest["episodes"][i - 1 :: n]]
     rows = []
     for task in tasks:
         records = [record for record in run.records if record.episode.task == task]
@@ -101,7 +102,7 @@ def to_markdown(run: Run) -> str:
     return "\n".join(lines) + "\n"
 
 
-def to_json(run: Run) -> dict[str, object]:
+def to_json(run: Run) -> dict[str, Any]:
     """The same numbers, for programs."""
     rows = [row.to_json() for row in summarize(run)]
     return {
@@ -115,27 +116,29 @@ def to_json(run: Run) -> dict[str, object]:
 
 
 def _title(run: Run) -> str:
-    policy: Mapping[str, object] = run.experiment["policy"]  # type: ignore[assignment]
+    policy: Mapping[str, Any] = run.experiment["policy"]
     return _cell(f"{policy['name']} on {_protocol_label(run)}")
 
 
 def _protocol_label(run: Run) -> str:
-    protocol: Mapping[str, object] = run.experiment["protocol"]  # type: ignore[assignment]
-    return label(str(protocol["name"]), protocol.get("changed") or {})  # type: ignore[arg-type]
+    protocol: Mapping[str, Any] = run.experiment["protocol"]
+    return label(str(protocol["name"]), protocol.get("changed") or {})
 
 
 def _facts(run: Run) -> list[str]:
     experiment = run.experiment
-    suite: Mapping[str, Mapping[str, object]] = experiment["suite"]  # type: ignore[assignment]
-    policy: Mapping[str, object] = experiment["policy"]  # type: ignore[assignment]
+    suite: Mapping[str, Mapping[str, Any]] = experiment["suite"]
+    policy: Mapping[str, Any] = experiment["policy"]
     packages = ", ".join(f"{name} {number}" for name, number in suite["packages"].items())
-    i, n = run.manifest["shard"]  # type: ignore[misc]
+    i, n = run.manifest["shard"]
     facts = [f"run: `{run.folder}`", f"episodes: {len(run.records)} of {run.expected} recorded"]
     if n > 1:
         facts[-1] += f" (shard {i}/{n})"
     facts.append(f"run seed {experiment['seed']}, policy seed {policy.get('seed')}")
     if packages:
-        facts.append(f"simulator: {packages}" + (f", graphics {experiment['graphics']}" if experiment["graphics"] else ""))
+        facts.append(
+            f"simulator: {packages}" + (f", graphics {experiment['graphics']}" if experiment["graphics"] else "")
+        )
     if policy.get("privileged"):
         facts.append("**this policy reads the simulator's hidden state**")
     return [f"- {fact}" for fact in facts]

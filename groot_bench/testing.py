@@ -122,7 +122,9 @@ class Experience:
 
     def differences(self, other: Experience) -> list[str]:
         """The names of what is not bit-equal."""
-        found = [name for name in ("instruction", "scene_hash", "success") if getattr(self, name) != getattr(other, name)]
+        found = [
+            name for name in ("instruction", "scene_hash", "success") if getattr(self, name) != getattr(other, name)
+        ]
         for when in ("first", "later"):
             mine, theirs = getattr(self, when), getattr(other, when)
             found += [f"{when} {name}" for name in mine if mine[name].tobytes() != theirs[name].tobytes()]
@@ -219,7 +221,9 @@ def check_suite(
         problems += _check_policies(suite, task.name, rules, episodes, python)
         failures += [f"{task.name}: {problem}" for problem in problems]
     if failures:
-        raise CheckFailed("\n".join([f"suite {suite.name!r} breaks its contract:", *(f"  {line}" for line in failures)]))
+        raise CheckFailed(
+            "\n".join([f"suite {suite.name!r} breaks its contract:", *(f"  {line}" for line in failures)])
+        )
 
 
 def _check_repeats(suite: Suite, task: Task, rules: Protocol, steps: int, python: str | None) -> list[str]:
@@ -290,4 +294,6 @@ def _run(suite: Suite, task: str, rules: Protocol, policy: Policy, episodes: int
 def _blind(task: Task) -> Task:
     from dataclasses import replace
 
-    return replace(task, observation={name: spec for name, spec in task.observation.items() if name not in task.cameras})
+    return replace(
+        task, observation={name: spec for name, spec in task.observation.items() if name not in task.cameras}
+    )

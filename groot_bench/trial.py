@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class Trial:
         self._actions = hashlib.blake2b(digest_size=16)
         self._started = time.perf_counter()
 
-    def begin(self, reply: Mapping[str, object]) -> None:
+    def begin(self, reply: Mapping[str, Any]) -> None:
         """The environment has been reset."""
         self.instruction = str(reply["instruction"])
         self._scene_hash = str(reply["scene_hash"])
@@ -89,7 +90,7 @@ class Trial:
         else:
             self._spans.append((self.steps, self.steps))
 
-    def record(self, extra: Mapping[str, object]) -> EpisodeRecord:
+    def record(self, extra: Mapping[str, Any]) -> EpisodeRecord:
         """The record of a finished trial; `extra` holds fields that others fill in, such as the video's path."""
         once = bool(self._spans)
         decided = {"once": once, "at_end": self._held, "at_chunk_end": bool(self._chunk_end)}
@@ -106,14 +107,14 @@ class Trial:
             frames_hash=self._frames_hash,
             action_hash=self._actions.hexdigest(),
             **self._effort(),
-            **extra,  # type: ignore[arg-type]
+            **extra,
         )
 
     def error_record(self, error: str) -> EpisodeRecord:
         """The record of a trial that could not be measured."""
         return EpisodeRecord(episode=self.episode, outcome=Outcome.ERROR, error=error, **self._effort())
 
-    def _effort(self) -> dict[str, object]:
+    def _effort(self) -> dict[str, Any]:
         return {
             "steps": self.steps,
             "queries": self.queries,

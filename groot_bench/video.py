@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -136,7 +137,7 @@ class _Film:
 
     def __init__(self, path: Path, rate: int, cameras: tuple[str, ...]) -> None:
         self.path, self._rate, self._cameras = path, rate, cameras
-        self._container = None
+        self._container: Any = None
         self.closed = threading.Event()
         self.problem: Exception | None = None
 

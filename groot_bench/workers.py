@@ -22,6 +22,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -113,7 +114,7 @@ class Worker:
         self.output = output_read
         self.deadline = time.monotonic() + self.settings.timeout
 
-    def send_make(self, task: str, settings: Mapping[str, object], layout: Layout) -> None:
+    def send_make(self, task: str, settings: Mapping[str, Any], layout: Layout) -> None:
         """Asks for the environment of `task`, with its arrays laid out as `layout`."""
         self._layout = layout
         self.task = task
@@ -150,7 +151,7 @@ class Worker:
         if sent != LENGTH.size + len(data):
             raise WorkerError("exception", f"command {do!r} of {len(data)} bytes does not fit the worker's socket")
 
-    def poll(self) -> dict[str, object] | None:
+    def poll(self) -> dict[str, Any] | None:
         """The reply to the command in flight, or None while it is not there."""
         while True:
             message = self._take_message()
@@ -161,7 +162,7 @@ class Worker:
                     trace = str(message["error"]).rstrip()
                     said = f"{trace}\nit had printed:\n{words}" if words else trace
                     raise WorkerError("exception", f"the environment failed in {self._doing!r}", said)
-                return message["ok"]  # type: ignore[return-value]
+                return message["ok"]
             try:
                 data = self.socket.recv(1 << 16)
             except BlockingIOError:
@@ -172,7 +173,7 @@ class Worker:
                 raise self._death()
             self._incoming += data
 
-    def wait(self) -> dict[str, object]:
+    def wait(self) -> dict[str, Any]:
         """The reply to the command in flight, however long it takes (up to the timeout)."""
         with selectors.DefaultSelector() as selector:
             selector.register(self.socket, selectors.EVENT_READ)
@@ -238,12 +239,14 @@ class Worker:
             os.close(fd)
         self._memory_fd = -1
 
-    def _take_message(self) -> dict[str, object] | None:
+    def _take_message(self) -> dict[str, Any] | None:
         if len(self._incoming) < LENGTH.size:
             return None
         (size,) = LENGTH.unpack_from(self._incoming)
         if size > MAX_MESSAGE:
-            raise WorkerError("exception", f"the worker announced a message of {size} bytes; the limit is {MAX_MESSAGE}")
+            raise WorkerError(
+                "exception", f"the worker announced a message of {size} bytes; the limit is {MAX_MESSAGE}"
+            )
         end = LENGTH.size + size
         if len(self._incoming) < end:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import subprocess
 import sys
@@ -53,14 +54,14 @@ class TestSpec:
             require_readable({"state.x": POSE}, {"video.wrist": POSE}, "p")
 
     def test_actions_must_be_equal_both_ways(self) -> None:
-        with pytest.raises(SpecMismatch, match="action.y is not known here"):
+        with pytest.raises(SpecMismatch, match=r"action\.y is not known here"):
             require_equal({"action.x": POSE, "action.y": POSE}, {"action.x": POSE}, "p")
         with pytest.raises(SpecMismatch, match=r"(?s)action.x is missing.*action.z is not known here"):
             require_equal({"action.z": POSE}, {"action.x": POSE}, "p")
 
     @pytest.mark.parametrize("value", [np.zeros((1, 3)), np.zeros((3,), np.float32), [[0, 0, 0]], None, "text"])
     def test_array_of_another_kind_is_refused(self, value: object) -> None:
-        with pytest.raises(SpecMismatch, match="state.x: expected"):
+        with pytest.raises(SpecMismatch, match=r"state\.x: expected"):
             check_arrays({"state.x": POSE}, {"state.x": value}, "here")
 
     def test_numbers_that_are_not_finite_are_refused(self) -> None:
@@ -172,7 +173,7 @@ class TestNoise:
 
     def test_numbers_are_uniform(self) -> None:
         numbers = np.concatenate([uniform(0, self.EPISODE, query, (100,)) for query in range(200)])
-        assert 0 <= numbers.min()
+        assert numbers.min() >= 0
         assert numbers.max() < 1
         counts, _ = np.histogram(numbers, 20, (0, 1))
         assert ((counts - 1000) ** 2 / 1000).sum() < 43.8  # chi-square, 19 degrees of freedom, p = 0.001
@@ -251,7 +252,7 @@ class TestLayout:
             assert offset % ALIGNMENT == 0
             spans.append((offset, offset + np.dtype(dtype).itemsize * math.prod(shape)))
         spans.sort()
-        assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+        assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
         assert not spans or spans[-1][1] <= layout.size
 
     def test_text_takes_no_place(self) -> None:
@@ -261,7 +262,8 @@ class TestLayout:
 def test_importing_the_package_loads_nothing_heavy() -> None:
     code = (
         "import sys, groot_bench, groot_bench.cli; "
-        "print([m for m in ('torch', 'mujoco', 'scipy', 'pandas', 'robosuite', 'gymnasium', 'numpy') if m in sys.modules])"
+        "print([m for m in ('torch', 'mujoco', 'scipy', 'pandas', 'robosuite', 'gymnasium', 'numpy')"
+        " if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
@@ -269,7 +271,8 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 def test_evaluating_and_listing_import_no_simulator() -> None:
     code = (
-        "import sys, groot_bench.evaluation, groot_bench.catalog, groot_bench.testing; groot_bench.catalog.list_suites(); "
+        "import sys, groot_bench.evaluation, groot_bench.catalog, groot_bench.testing; "
+        "groot_bench.catalog.list_suites(); "
         "print([m for m in ('torch', 'mujoco', 'scipy', 'pandas', 'robosuite', 'gymnasium') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

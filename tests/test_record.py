@@ -132,7 +132,9 @@ def test_folder_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> N
 def test_manifest_holds_everything_the_plan_asks_for(folder: Path) -> None:
     manifest = json.loads((folder / "run.json").read_text())
     experiment = manifest["experiment"]
-    assert {"suite", "protocol", "policy", "seed", "tasks", "reads", "graphics", "retarget", "groot_bench"} <= set(experiment)
+    assert {"suite", "protocol", "policy", "seed", "tasks", "reads", "graphics", "retarget", "groot_bench"} <= set(
+        experiment
+    )
     protocol = fake_suite().protocol()
     assert set(experiment["protocol"]) == {item.name for item in dataclasses.fields(protocol)}
     assert len(manifest["episodes"]) == 5
@@ -147,7 +149,13 @@ def test_seed_of_an_episode_is_a_hash_that_never_changes() -> None:
 
 def test_seeds_differ_in_each_part_of_the_key() -> None:
     base = ("toy", "toy/v1", "Reach", 0, 0)
-    others = [("toi", *base[1:]), ("toy", "toy/v2", *base[2:]), (*base[:2], "R", 0, 0), (*base[:3], 1, 0), (*base[:4], 1)]
+    others = [
+        ("toi", *base[1:]),
+        ("toy", "toy/v2", *base[2:]),
+        (*base[:2], "R", 0, 0),
+        (*base[:3], 1, 0),
+        (*base[:4], 1),
+    ]
     assert len({make_episode(*key).seed for key in [base, *others]}) == 6  # type: ignore[arg-type]
 
 
@@ -199,7 +207,9 @@ def test_full_disk_ends_the_run_with_whole_lines_and_it_can_go_on(tiny_disk: Pat
 
 def test_read_only_folder_ends_the_run_before_it_begins(tiny_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(tiny_disk)], check=True)
-    done = subprocess.run([sys.executable, "-c", MANY, str(tiny_disk / "run")], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", MANY, str(tiny_disk / "run")], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 2
     assert "cannot be written: Read-only file system" in done.stderr
     assert "Traceback" not in done.stderr

@@ -31,7 +31,9 @@ KILLS = [(0, 0.0), (1, 0.003), (7, 0.011), (19, 0.0), (30, 0.017), (36, 0.002)]
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[object, ...]]:
     suite = fake_suite(("A", "B"), chance=0.5, step_seconds=0.004)
-    return results(evaluate(FakePolicy(), suite=suite, episodes=20, slots=1, out=tmp_path_factory.mktemp("one") / "run"))
+    return results(
+        evaluate(FakePolicy(), suite=suite, episodes=20, slots=1, out=tmp_path_factory.mktemp("one") / "run")
+    )
 
 
 def test_run_killed_again_and_again_ends_with_the_same_records(
@@ -121,7 +123,11 @@ def test_two_processes_cannot_write_one_run(tmp_path: Path) -> None:
 def test_interrupt_stops_cleanly_and_says_how_to_go_on(number: signal.Signals, tmp_path: Path) -> None:
     words = ["eval", "--suite", "toy", "--policy", "zero", "--episodes", "300", "--slots", "2", "--out", "run"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "groot_bench", *words], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "groot_bench", *words],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     while recorded(tmp_path / "run") < 5:
         assert process.poll() is None

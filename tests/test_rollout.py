@@ -1,4 +1,4 @@
-"""The laws of the loop, on suites without a simulator; `test_robosuite_laws.py` repeats the first ones on a real one."""
+"""The laws of the loop, on suites without a simulator; `test_robosuite.py` repeats the first ones on a real one."""
 
 from __future__ import annotations
 
@@ -163,7 +163,9 @@ def test_numbers_that_are_not_finite_make_an_error_of_that_episode_alone(tmp_pat
         return actions
 
     listed = run(tmp_path / "run", fake_suite(success=[8, 9]), FakePolicy(rule, batch_size=None))
-    assert [record.outcome for record in listed.records] == [Outcome.SUCCESS] * 2 + [Outcome.ERROR] + [Outcome.SUCCESS] * 2
+    assert [record.outcome for record in listed.records] == [Outcome.SUCCESS] * 2 + [Outcome.ERROR] + [
+        Outcome.SUCCESS
+    ] * 2
     assert "not finite in action.move at query 1" in str(listed.records[2].error)
 
 
@@ -203,7 +205,10 @@ def test_success_inside_a_chunk_leaves_its_end_unknown(tmp_path: Path) -> None:
 
 def test_environment_that_ends_itself_ends_the_episode(tmp_path: Path) -> None:
     listed = run(tmp_path / "run", fake_suite(chance=0.0, faults={"0": "end"}, fault_step=6))
-    assert [(record.steps, record.outcome) for record in listed.records[:2]] == [(6, Outcome.FAILURE), (20, Outcome.FAILURE)]
+    assert [(record.steps, record.outcome) for record in listed.records[:2]] == [
+        (6, Outcome.FAILURE),
+        (20, Outcome.FAILURE),
+    ]
 
 
 def test_cap_is_honored_when_it_is_no_multiple_of_the_chunk(tmp_path: Path) -> None:

@@ -78,7 +78,9 @@ def test_replay_of_a_run_without_log_is_refused(tmp_path: Path) -> None:
 
 def test_replay_of_other_start_states_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     record_random(tmp_path / "run")
-    with pytest.raises(UsageError, match="is a run of toy/v1 with --seed 0; it cannot be replayed in toy/v1 with --seed 1"):
+    with pytest.raises(
+        UsageError, match="is a run of toy/v1 with --seed 0; it cannot be replayed in toy/v1 with --seed 1"
+    ):
         evaluate("replay", suite="toy", replay=tmp_path / "run", seed=1, max_steps=150, out=tmp_path / "again")
     assert not (tmp_path / "again").exists()
 
@@ -86,7 +88,9 @@ def test_replay_of_other_start_states_is_refused_before_anything_is_written(tmp_
 def test_replay_of_an_episode_that_was_not_recorded_stops_the_run(tmp_path: Path) -> None:
     record_random(tmp_path / "run")
     with pytest.raises(PolicyError, match="no measured episode toy/v1:Coin90:0 with seed"):
-        evaluate("replay", suite="toy", tasks=["Coin90"], replay=tmp_path / "run", max_steps=150, out=tmp_path / "again")
+        evaluate(
+            "replay", suite="toy", tasks=["Coin90"], replay=tmp_path / "run", max_steps=150, out=tmp_path / "again"
+        )
 
 
 def test_log_survives_a_retry(tmp_path: Path) -> None:

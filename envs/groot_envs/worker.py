@@ -198,7 +198,9 @@ def put(name, arrays, view):
     array = arrays[name]
     if not isinstance(array, np.ndarray) or array.dtype != view.dtype or array.shape != view.shape:
         got = "%s%s" % (getattr(array, "dtype", type(array).__name__), list(getattr(array, "shape", ())))
-        raise TypeError("%s: the suite declares %s%s, observe() returned %s" % (name, view.dtype, list(view.shape), got))
+        raise TypeError(
+            "%s: the suite declares %s%s, observe() returned %s" % (name, view.dtype, list(view.shape), got)
+        )
     view[...] = array
 
 

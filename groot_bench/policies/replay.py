@@ -29,11 +29,11 @@ class ReplayPolicy(Policy):
 
     def __init__(self, run: Run, horizon: int, start: tuple[str, str, int]) -> None:
         experiment = run.experiment
-        recorded = (experiment["suite"]["name"], experiment["protocol"]["name"], experiment["seed"])  # type: ignore[index]
+        recorded = (experiment["suite"]["name"], experiment["protocol"]["name"], experiment["seed"])
         if recorded != start:
             raise UsageError(
-                f"{run.folder} is a run of {recorded[1]} with --seed {recorded[2]}; it cannot be replayed in {start[1]} "
-                f"with --seed {start[2]}"
+                f"{run.folder} is a run of {recorded[1]} with --seed {recorded[2]}; it cannot be replayed in {start[1]}"
+                f" with --seed {start[2]}"
             )
         if not (run.folder / "steps").is_dir():
             raise UsageError(f"{run.folder} has no step log to replay; record it with --log-steps")
@@ -51,8 +51,8 @@ class ReplayPolicy(Policy):
             record = self._records.get(episode.key)
             if record is None or record.episode != episode or record.episode.seed != episode.seed:
                 raise PolicyError(
-                    f"{self._run.folder} has no measured episode {episode} with seed {episode.seed} to replay; it must be "
-                    f"a run of the same suite, protocol, task and --seed"
+                    f"{self._run.folder} has no measured episode {episode} with seed {episode.seed} to replay; it must"
+                    f" be a run of the same suite, protocol, task and --seed"
                 )
             self._actions[episode.key] = read_actions(self._run.folder, episode, record.steps)
 

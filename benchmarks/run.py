@@ -1,0 +1,12 @@
+"""Runs all benchmarks, one after the other.
+
+python benchmarks/run.py
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+for name in ("overhead", "scheduling", "robosuite_speed", "memory"):
+    subprocess.run([sys.executable, str(Path(__file__).with_name(f"{name}.py"))], check=True)
+    print()
