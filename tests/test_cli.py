@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -159,9 +160,6 @@ def test_errors_give_exit_code_1_and_both_denominators(cli: Cli, tmp_path: Path)
         "import sys; from groot_bench.testing import fake_suite, FakePolicy; from groot_bench import evaluate; "
         "evaluate(FakePolicy(), suite=fake_suite(faults={'1': 'segfault'}), out='run', slots=2)"
     )
-    subprocess.run(["python3", "-c", "pass"], check=True)
-    import sys
-
     subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)
     page = cli("show", "run").stdout
     assert "| Count | 4/4 | 100.0 % | 51.0 to 100.0 % |" in page
@@ -215,10 +213,19 @@ def test_run_that_ends_in_errors_exits_with_1(tmp_path: Path, cli: Cli) -> None:
     assert results(Run.load(tmp_path / "run"))[0][3].value == "failure"  # type: ignore[attr-defined]
 
 
+def test_ten_failures_in_a_row_exit_with_1_and_the_childs_words(tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "false").mkdir()
+    words = ["eval", "--suite", "toy", "--policy", "zero", "--slots", 3, "--out", "run"]
+    done = cli(*words, "--python", _broken_interpreter(tmp_path))
+    assert done.returncode == 1
+    assert "10 environment processes failed in a row" in done.stderr
+    assert "exited with code 7 during 'start'" in done.stderr
+    assert "broken build" in done.stderr
+    assert len(Run.load(tmp_path / "run").records) < 10
+
+
 def _broken_interpreter(folder: Path) -> Path:
     """An interpreter that answers questions about versions, but crashes as soon as it runs a file."""
-    import sys
-
     path = folder / "false" / "python"
     path.write_text(
         f'#!/bin/sh\nif [ "$1" = -c ]; then exec {sys.executable} "$@"; fi\necho broken build >&2\nexit 7\n'
@@ -251,8 +258,6 @@ def test_doctor_draws_a_picture_and_names_what_is_missing(cli: Cli) -> None:
 
 
 def test_reader_that_goes_away_is_no_error(cli: Cli, tmp_path: Path) -> None:
-    import sys
-
     done = subprocess.run(
         f"{sys.executable} -m groot_bench list | head -1", shell=True, capture_output=True, text=True, cwd=tmp_path
     )
