@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from groot_bench.episode import EpisodeRecord, Outcome
+from groot_bench.episode import Episode, EpisodeRecord, Outcome
 from groot_bench.suite import Task
 from groot_bench.trial import Trial
 
@@ -19,9 +19,14 @@ class Listener:
     Arrays handed over are only valid during the call.
     """
 
-    def traces(self, task: Task) -> tuple[str, ...]:
-        """The observations it wants of every control step of `task`; each camera named is rendered every step."""
-        del task
+    def traces(self, task: Task, episode: Episode | None = None) -> tuple[str, ...]:
+        """The observations it wants of every control step; each camera named is rendered every step.
+
+        Args:
+            task: which.
+            episode: one of the task's; None asks for all that it may want of any of them.
+        """
+        del task, episode
         return ()
 
     def open(self, folder: Path, done: Sequence[Outcome], missing: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import selectors
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,10 +88,10 @@ class Rollout:
     def _assign(self, slot: Slot) -> None:
         """Gives a free slot the next episode, if there is one."""
         while (attempt := self._queue.take(slot.task)) is not None:
-            trial = Trial(attempt, self._job.protocol)
+            trial, station = Trial(attempt, self._job.protocol), self._job.stations[attempt.episode.task]
             fresh = slot.worker is None
             try:
-                slot.assign(trial, self._job.stations[attempt.episode.task])
+                slot.assign(trial, station, dict.fromkeys(self._traces(station, attempt.episode)))
             except WorkerError as error:
                 self._fail(slot, error)
                 continue
@@ -101,6 +101,10 @@ class Rollout:
             return
         if slot.worker is not None:
             slot.phase = Phase.IDLE
+
+    def _traces(self, station: Station, episode: Episode) -> Iterator[str]:
+        for listener in self._listeners:
+            yield from listener.traces(station.task, episode)
 
     def _collect(self, timeout: float) -> None:
         """Takes what the workers have to say, waiting for it at most `timeout` seconds."""
@@ -140,12 +144,12 @@ class Rollout:
                 self._assign(slot)
 
     def _take_reply(self, slot: Slot) -> None:
-        trial, worker = slot.trial, slot.worker
-        assert trial is not None and worker is not None
+        trial = slot.trial
+        assert trial is not None
         if slot.phase is Phase.RESETTING:
             trial.begin(slot.reply)
             self._unseen.append(trial.episode)
-            first = {name: array[0] for name, array in worker.traced.items()}
+            first = {name: array[0] for name, array in slot.traced(1).items()}
             for listener in self._listeners:
                 listener.begin(trial, first)
         else:
@@ -154,9 +158,8 @@ class Rollout:
             n = len(success)
             if self._listeners:
                 actions = {name: array[:n] for name, array in slot.sent_actions().items()}
-                traced = {name: array[:n] for name, array in worker.traced.items()}
                 for listener in self._listeners:
-                    listener.chunk(trial, actions, success, traced)
+                    listener.chunk(trial, actions, success, slot.traced(n))
         if trial.over:
             self._finish(slot)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,15 +81,20 @@ class Slot:
         self.phase = Phase.EMPTY
         self.trial: Trial | None = None
         self.station: Station | None = None
+        self._trace: list[str] = []
 
     @property
     def task(self) -> str | None:
         """What its process works on."""
         return None if self.worker is None or self.station is None else self.station.task.name
 
-    def assign(self, trial: Trial, station: Station) -> None:
-        """Gives it a trial; it starts, builds or resets, whichever comes first."""
-        self.trial, self.station = trial, station
+    def assign(self, trial: Trial, station: Station, trace: Iterable[str] = ()) -> None:
+        """Gives it a trial; it starts, builds or resets, whichever comes first.
+
+        Args:
+            trace: the observations to keep of each of its control steps.
+        """
+        self.trial, self.station, self._trace = trial, station, list(trace)
         if self.worker is None:
             self.worker = Worker(self._settings)
             self.phase = Phase.STARTING
@@ -125,8 +130,14 @@ class Slot:
             steps=steps,
             stop_on_success=self.trial.protocol.stop_on_success,
             observe=self.trial.steps + steps < self.trial.cap,
+            trace=self._trace,
         )
         self.phase = Phase.RUNNING
+
+    def traced(self, steps: int) -> Mapping[str, np.ndarray]:
+        """What was kept of the last `steps` control steps, name -> (steps, T, ...)."""
+        assert self.worker is not None
+        return {name: self.worker.traced[name][:steps] for name in self._trace}
 
     def sent_actions(self) -> Mapping[str, np.ndarray]:
         """The chunk that was last sent, name -> (k, D)."""
@@ -150,7 +161,7 @@ class Slot:
     def _reset(self) -> None:
         assert self.worker is not None and self.trial is not None
         episode = self.trial.episode
-        self.worker.send("reset", seed=episode.seed, index=episode.index, observe=True)
+        self.worker.send("reset", seed=episode.seed, index=episode.index, observe=True, trace=self._trace)
         self.phase = Phase.RESETTING
 
 

@@ -39,7 +39,7 @@ class StepLog(Listener):
         self._folder: Path | None = None
         self._logs: dict[tuple[str, int], _Log] = {}
 
-    def traces(self, task: Task) -> tuple[str, ...]:
+    def traces(self, task: Task, episode: Episode | None = None) -> tuple[str, ...]:
         return tuple(name for name in task.observation if name.startswith(STATE))
 
     def open(self, folder: Path, done: Sequence[Outcome], missing: int) -> None:

@@ -78,8 +78,8 @@ class VideoRecorder(Listener):
         self._films: dict[tuple[str, int], _Film] = {}
         self._encoder = _Encoder()
 
-    def traces(self, task: Task) -> tuple[str, ...]:
-        return task.cameras
+    def traces(self, task: Task, episode: Episode | None = None) -> tuple[str, ...]:
+        return task.cameras if episode is None or self._choice.films(episode) else ()
 
     def open(self, folder: Path, done: Sequence[Outcome], missing: int) -> None:
         self._folder = folder / "videos"

@@ -98,3 +98,17 @@ def test_hostile_task_names_cannot_leave_the_folder(name: str) -> None:
         assert Path(stem).name == stem
         assert not stem.startswith(".")
         assert len(stem) < 120
+
+
+def test_only_filmed_episodes_render_every_step(tmp_path: Path) -> None:
+    """A camera that nobody reads is rendered for the film alone; counted by the environment itself."""
+    counts = {}
+    for video in (None, "first:2", "all"):
+        marker = tmp_path / f"{video}.count"
+        suite = fake_suite(chance=0.0, cap=8, count_frames=str(marker))
+        evaluate("zero", suite=suite, out=tmp_path / f"{video}", video=video, slots=1, episodes=5)
+        counts[video] = marker.stat().st_size
+    # 2 cameras, 5 episodes of 2 queries; a film adds those of 9 moments that no query sees, of 2 episodes or of 5
+    assert counts[None] == 2 * 5 * 2
+    assert counts["first:2"] == 2 * (5 * 2 + 2 * 7)
+    assert counts["all"] == 2 * 5 * 9

@@ -99,16 +99,21 @@ class Worker:
         self._env = load(env)(task, settings)
         return {}
 
-    def reset(self, seed, index, observe):
-        """Starts an episode; the first observation lies in memory when this returns, and the first traced row."""
+    def reset(self, seed, index, observe, trace=None):
+        """Starts an episode; the first observation lies in memory when this returns, and the first traced row.
+
+        Args:
+            seed, index: of the episode.
+            observe: whether a query follows.
+            trace: the names of what is traced of this episode; None for all that has a place.
+        """
         instruction = self._env.reset(seed, index)
         if not isinstance(instruction, str):
             raise TypeError("reset must return the instruction (a str), got %s" % type(instruction).__name__)
         scene_hash = digest(self._env.scene())
+        traced = self._trace(0, self._traced if trace is None else trace)
         if observe:
-            self._observe(self._observed)
-        if self._traced:
-            self._trace(0)
+            self._observe(traced)
         frames = {name: view for name, view in self._observed.items() if name.startswith("video.")}
         return {
             "instruction": instruction,
@@ -116,32 +121,33 @@ class Worker:
             "frames_hash": digest(frames) if frames and observe else None,
         }
 
-    def run(self, steps, stop_on_success, observe):
+    def run(self, steps, stop_on_success, observe, trace=None):
         """Executes up to `steps` actions of the chunk in memory, rendering nothing in between.
 
         Args:
             steps: how many; the episode's cap is the parent's business.
             stop_on_success: whether to end at the first step at which the goal holds.
             observe: whether a query follows when all of them were executed.
+            trace: as for `reset`.
 
         Returns:
             success: one character for each executed step, "1" where the goal held.
             ended: whether the environment said that it is over.
         """
         success = ""
+        trace = self._traced if trace is None else trace
         for i in range(steps):
             action = {name: view[i].copy() for name, view in self._actions.items()}
             held, ended = self._env.step(action)
             if self._audit:
                 self._audit.after_step()
             success += "1" if held else "0"
-            if self._traced:
-                self._trace(i)
+            traced = self._trace(i, trace)
             if ended or (held and stop_on_success):
                 break
         else:
             if observe:
-                self._observe(self._observed)
+                self._observe(traced)
         return {"success": success, "ended": bool(ended)}
 
     def close(self):
@@ -150,17 +156,24 @@ class Worker:
             self._env = None
         return {}
 
-    def _observe(self, views):
-        arrays = self._env.observe(list(views))
-        for name, view in views.items():
-            put(name, arrays, view)
+    def _observe(self, known):
+        """Puts what the next query reads into its places; `known` was observed at this very moment."""
+        arrays = self._env.observe([name for name in self._observed if name not in known])
+        for name, view in self._observed.items():
+            put(name, known if name in known else arrays, view)
         if self._audit:
             self._audit.observed(arrays)
 
-    def _trace(self, row):
-        arrays = self._env.observe(list(self._traced))
-        for name, view in self._traced.items():
-            put(name, arrays, view[row])
+    def _trace(self, row, names):
+        """Puts what is kept of this step into its places, and returns it."""
+        if not names:
+            return {}
+        arrays = self._env.observe(list(names))
+        for name in names:
+            put(name, arrays, self._traced[name][row])
+        if self._audit:
+            self._audit.observed(arrays)
+        return arrays
 
     def _views(self, places):
         views = {}

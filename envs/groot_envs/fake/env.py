@@ -25,6 +25,7 @@ class FakeEnv:
         faults: "<task>:<index>" or "<index>" -> a fault, done at `fault_step` (0 is reset). Faults: raise, segfault,
             exit, hang, print, nan, shape, end. "once:<fault>" is done only while the file `once` does not exist.
         once: path of that file.
+        count_frames: path of a file that grows by one byte for each frame that is rendered.
     """
 
     def __init__(self, task: str, settings: Dict[str, object]) -> None:
@@ -50,6 +51,10 @@ class FakeEnv:
         return {"when": np.array([self._when]), "noise": self._noise}
 
     def observe(self, names: Sequence[str]) -> Mapping[str, np.ndarray]:
+        frames = [name for name in names if name.startswith("video.")]
+        if frames and "count_frames" in self._settings:
+            with open(str(self._settings["count_frames"]), "a") as file:
+                file.write("." * len(frames))
         count = np.float32(np.nan if self._broken == "nan" else self._count)
         shape = (1, 2) if self._broken == "shape" else (1, 1)
         makers = {

@@ -8,7 +8,7 @@ what it would leak of earlier episodes is put back by hand in `reset`.
 from __future__ import annotations
 
 import gc
-from typing import Mapping, NamedTuple, Sequence
+from typing import Any, Mapping, NamedTuple, Sequence
 
 import mujoco
 import numpy as np
@@ -35,7 +35,7 @@ class Step(NamedTuple):
 class RobosuiteEnv:
     """One robosuite task; meets `groot_bench.suite.Env`."""
 
-    def __init__(self, task: str, settings: Mapping[str, object]) -> None:
+    def __init__(self, task: str, settings: Mapping[str, Any]) -> None:
         self._task = TASKS[task]
         self._picture = dict(settings["image"])
         self._cameras = {key: CAMERAS[key] for key in settings["cameras"]}
@@ -43,7 +43,7 @@ class RobosuiteEnv:
         self._env = simulator.build(self._task, self._picture, with_cameras=bool(self._cameras))
         self._pristine = {name: np.array(getattr(self._env.sim.model, name)) for name in MUTABLE_FIELDS}
         self._readers = sensors.readers(self._env, self._task)
-        self._scene = {}  # type: Dict[str, np.ndarray]
+        self._scene: dict[str, np.ndarray] = {}
 
     def reset(self, seed: int, index: int) -> str:
         """Starts the episode of that 64-bit seed and returns the instruction; start states are sampled, so `index`
@@ -120,13 +120,13 @@ class RobosuiteEnv:
         gc.collect()
 
 
-def _command(robot, prefix: str, action: Mapping[str, np.ndarray]) -> np.ndarray:
+def _command(robot: Any, prefix: str, action: Mapping[str, np.ndarray]) -> np.ndarray:
     """One robot's native action vector, in whichever order its controller has."""
 
     def part(name: str) -> np.ndarray:
         return np.asarray(action["action." + prefix + name], dtype=np.float64)
 
-    parts = {
+    parts: dict[str, Any] = {
         "right": np.concatenate([part("end_effector_position"), part("end_effector_rotation")]),
         "right_gripper": np.array([robosuite_gripper(part("gripper_close")[0])]),
     }
@@ -137,7 +137,7 @@ def _command(robot, prefix: str, action: Mapping[str, np.ndarray]) -> np.ndarray
     return robot.create_action_vector(parts)
 
 
-def make_env(task: str, settings: Mapping[str, object]) -> RobosuiteEnv:
+def make_env(task: str, settings: Mapping[str, Any]) -> RobosuiteEnv:
     """The environment of that task.
 
     Args:

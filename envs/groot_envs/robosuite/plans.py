@@ -106,6 +106,7 @@ def _between(start: float, end: float, count: int) -> list[float]:
 
 
 CAN_GRIP = 0.015  # above the can's middle [m]
+CAN_FREE = 0.06  # fingers this far apart have let go of it; it is 5 cm thick [m]
 # Where in its bin, from the middle: nearer to the robot, whose arm is all but stretched out there [m].
 CAN_PLACE = np.array([-0.045, -0.045, 0.0])
 TOLERATED_TILT = 0.15  # [rad]
@@ -117,9 +118,10 @@ def can(situation: Situation) -> tuple[Path, ...]:
     arm, point, goal = situation.arms[0], situation.position("can"), situation.position("target") + CAN_PLACE
     aside = goal - point
     if np.linalg.norm(aside[:2]) < 0.03 and aside[2] > -0.04:
-        away = arm.hand.position + 0.15 * UP
-        here = Waypoint(arm.hand.position, arm.level(), close=False, within=0.02, hold=3)
-        return ([here, Waypoint(away, arm.level(), close=False)],)
+        away = Waypoint(arm.hand.position + 0.15 * UP, arm.level(), close=False)
+        if arm.width > CAN_FREE:
+            return ([away],)
+        return ([Waypoint(arm.hand.position, arm.level(), close=False, within=0.02, hold=3), away],)
     rotation = _as_it_is(arm, arm.turned(arm.base[:, 1]))
     path = grasp(arm, point + CAN_GRIP * UP, rotation, carried=point[2] > goal[2] + 0.03)
     offset = np.array([0.0, 0.0, CAN_GRIP]) if path else arm.hand.position - point
@@ -138,7 +140,7 @@ def can(situation: Situation) -> tuple[Path, ...]:
 NUT_CARRIED = 1.0  # [m]
 NUT_CLEAR = 0.965  # [m]
 NUT_DROPPED = 0.925  # [m]
-# From the handle's middle: further out than the nut's own corners, and so high that the finger tips clear the table [m].
+# From the handle's middle: further out than the nut's corners, and so high that the finger tips clear the table [m].
 NUT_GRIP = np.array([0.012, 0.0, 0.006])
 
 

@@ -8,7 +8,7 @@ that would change the solver's warm start, and reading must not change what come
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Any, Callable
 
 import mujoco
 import numpy as np
@@ -19,9 +19,9 @@ from groot_envs.robosuite.tasks import TaskData, part_prefixes
 Reader = Callable[[], np.ndarray]
 
 
-def readers(env, task: TaskData) -> dict[str, Reader]:
+def readers(env: Any, task: TaskData) -> dict[str, Reader]:
     """Key -> a function that returns its current value, (D,) of float64; indices are looked up once, here."""
-    found = {}  # type: Dict[str, Reader]
+    found: dict[str, Reader] = {}
     for robot, prefix in zip(env.robots, part_prefixes(task)):
         parts = {**_joints(env, robot), **(_mobile(env, robot) if robot.is_mobile else _fixed(env, robot))}
         found.update({"state." + prefix + part: reader for part, reader in parts.items()})
@@ -30,7 +30,7 @@ def readers(env, task: TaskData) -> dict[str, Reader]:
     return found
 
 
-def _joints(env, robot) -> dict[str, Reader]:
+def _joints(env: Any, robot: Any) -> dict[str, Reader]:
     """Arm joints [rad, rad/s] and finger joints [m]."""
     data = env.sim.data
     arm, arm_speed = list(robot._ref_joint_pos_indexes), list(robot._ref_joint_vel_indexes)
@@ -42,7 +42,7 @@ def _joints(env, robot) -> dict[str, Reader]:
     }
 
 
-def _fixed(env, robot) -> dict[str, Reader]:
+def _fixed(env: Any, robot: Any) -> dict[str, Reader]:
     """The hand in the world frame: grip site [m] and hand body [quat_xyzw]."""
     data, site, hand = env.sim.data, *_hand(env, robot)
     return {
@@ -51,7 +51,7 @@ def _fixed(env, robot) -> dict[str, Reader]:
     }
 
 
-def _mobile(env, robot) -> dict[str, Reader]:
+def _mobile(env: Any, robot: Any) -> dict[str, Reader]:
     """The base in the world frame and the hand in the base's, as in RoboCasa's GR00T wrapper [m, quat_xyzw].
 
     The base frame is the site `mobilebase0_center`, which the torso carries up and down.
@@ -81,12 +81,12 @@ def _mobile(env, robot) -> dict[str, Reader]:
     }
 
 
-def _hand(env, robot) -> tuple[int, int]:
+def _hand(env: Any, robot: Any) -> tuple[int, int]:
     """Ids of the grip site and of the hand body."""
     return robot.eef_site_id["right"], env.sim.model.body_name2id(robot.robot_model.eef_name["right"])
 
 
-def _privileged(env, kind: str, name: str) -> Reader:
+def _privileged(env: Any, kind: str, name: str) -> Reader:
     """See `tasks.SIZES` for the kinds."""
     model, data = env.sim.model, env.sim.data
     if kind in ("site_velocity", "site_spin"):
@@ -108,7 +108,7 @@ def _privileged(env, kind: str, name: str) -> Reader:
     raise ValueError(f"unknown kind of privileged array: {kind!r}")
 
 
-def _site_motion(env, site: int, kind: str) -> Reader:
+def _site_motion(env: Any, site: int, kind: str) -> Reader:
     """A site's velocity [m/s] or angular velocity [rad/s] in the world frame."""
     model, data = env.sim.model._model, env.sim.data._data
     half = slice(3, 6) if kind == "site_velocity" else slice(0, 3)
@@ -128,7 +128,7 @@ MODEL_FIELDS = (
 )
 
 
-def scene(env) -> dict[str, np.ndarray]:
+def scene(env: Any) -> dict[str, np.ndarray]:
     """The physical scene as it is now: model numbers, generalized positions and velocities, and every body's pose."""
     arrays = {name: np.array(getattr(env.sim.model, name)) for name in MODEL_FIELDS}
     for name in ("qpos", "qvel", "body_xpos", "body_xquat"):

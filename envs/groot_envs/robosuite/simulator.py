@@ -1,4 +1,4 @@
-"""robosuite's environment object, stripped to physics: no observables, no reward, no pictures unless they are asked for.
+"""robosuite's environment object, stripped to physics: no observables, no reward, no pictures unless asked for.
 
 Importing this module imports robosuite.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import xml.etree.ElementTree as ElementTree
 from collections import OrderedDict
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ CONTROL_HZ = 20
 MODEL_SEED = 0
 
 
-def build(task: TaskData, picture: dict[str, object], with_cameras: bool):
+def build(task: TaskData, picture: dict[str, object], with_cameras: bool) -> Any:
     """A robosuite environment of that task.
 
     Args:
@@ -56,13 +57,13 @@ def build(task: TaskData, picture: dict[str, object], with_cameras: bool):
     return env
 
 
-def _harnessed(base: type, picture: dict[str, object]) -> type:
+def _harnessed(base: Any, picture: dict[str, object]) -> type:
     """The task's class without what the harness does itself."""
 
     class Harnessed(base):
         goal_holds = False
 
-        def _setup_observables(self) -> OrderedDict:
+        def _setup_observables(self) -> OrderedDict[str, object]:
             # They would be computed at each of the 25 substeps; `sensors.py` reads the same numbers when asked.
             return OrderedDict()
 
@@ -100,7 +101,7 @@ def _flag(name: str) -> int:
     return int(getattr(mujoco.mjtRndFlag, name))
 
 
-def seed_generators(env, seed: int) -> None:
+def seed_generators(env: Any, seed: int) -> None:
     """Gives every generator that a reset reads its own stream of `seed`.
 
     robosuite 1.5.2 draws the robots' joint noise from `env.rng`, and each placement sampler from the generator that it
@@ -114,7 +115,7 @@ def seed_generators(env, seed: int) -> None:
         sampler.rng = np.random.default_rng(stream)
 
 
-def _samplers(sampler) -> list[object]:
+def _samplers(sampler: Any) -> list[Any]:
     """The sampler and, depth first, those that it is made of."""
     found = [sampler]
     for part in getattr(sampler, "samplers", {}).values():
