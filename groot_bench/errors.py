@@ -5,6 +5,7 @@
     │   ├── UnknownName            no such suite, task, protocol or policy; the nearest is named
     │   ├── ProtocolError          a protocol field out of its range
     │   ├── SpecMismatch           two sides of a boundary disagree on an array
+    │   ├── KeyMapError            the key map of a gymnasium environment is wrong
     │   ├── SuiteNotReady          a suite's simulator or libraries are missing; says how to get them
     │   └── ManifestMismatch       resuming or merging runs that are not the same experiment
     ├── RecordError                a run folder cannot be read or written; exit code 2
@@ -61,6 +62,20 @@ class ProtocolError(UsageError):
 
 class SpecMismatch(UsageError):
     """Two sides of a boundary disagree on the shape, dtype, unit, frame or convention of an array."""
+
+
+class KeyMapError(UsageError):
+    """A key map that cannot be meant, or that does not fit its environment.
+
+    Args:
+        where: the map's file.
+        field: the dotted field of it that is wrong, or "" for the file itself.
+        problem: what was given, what is allowed, what to do.
+    """
+
+    def __init__(self, where: str, field: str, problem: str) -> None:
+        self.where, self.field = where, field
+        super().__init__(": ".join(part for part in (where, field, problem) if part))
 
 
 class SuiteNotReady(UsageError):

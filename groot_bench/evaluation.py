@@ -121,7 +121,7 @@ class Evaluation:
 
     def __init__(self, policy: Policy | str, settings: Settings) -> None:
         self.settings = settings
-        self.suite = _find_suite(settings.suite)
+        self.suite = _find_suite(settings.suite, settings.python)
         self.protocol = self.suite.protocol(settings.protocol).with_changes(
             episodes_per_task=settings.episodes,
             actions_per_query=settings.actions_per_query,
@@ -129,11 +129,11 @@ class Evaluation:
         )
         self._full_tasks = self.suite.select(settings.tasks)
         blind = settings.cameras == "none"
-        self.tasks = tuple(_without_cameras(task) if blind else task for task in self._full_tasks)
+        self.tasks = tuple(without_cameras(task) if blind else task for task in self._full_tasks)
         self.policy = policy if isinstance(policy, Policy) else self._named(policy)
         self._interfaces = {task.name: require_fit(self.policy, task, self.protocol) for task in self.tasks}
         self._python = settings.python or sys.executable
-        self._versions = _require_ready(self.suite, self._python)
+        self._versions = require_ready(self.suite, self._python)
         self._graphics = self._require_graphics()
         self._slots = settings.slots or default_slots()
         self.listed = self.suite.episodes(self.protocol, self.tasks, settings.seed)
@@ -256,22 +256,23 @@ class Evaluation:
         return text if missing else f"{self.folder} is complete: {done} episodes are recorded"
 
 
-def _find_suite(suite: str | Suite) -> Suite:
+def _find_suite(suite: str | Suite, python: str | None) -> Suite:
     if isinstance(suite, Suite):
         return suite
     if suite.endswith(".toml"):
         from groot_bench.keymap import load_keymap
 
-        return load_keymap(Path(suite))
+        return load_keymap(Path(suite), python)
     return load_suite(suite)
 
 
-def _without_cameras(task: Task) -> Task:
+def without_cameras(task: Task) -> Task:
+    """The task as it is with `--cameras none`."""
     blind = {name: spec for name, spec in task.observation.items() if not name.startswith(VIDEO)}
     return dataclasses.replace(task, observation=blind)
 
 
-def _require_ready(suite: Suite, python: str) -> dict[str, str | None]:
+def require_ready(suite: Suite, python: str) -> dict[str, str | None]:
     """The versions of the suite's packages under that interpreter, all of them present."""
     versions = probe_versions(python, suite.packages)
     missing = [name for name in suite.packages if versions[name] is None]

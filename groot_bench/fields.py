@@ -6,24 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from groot_bench.errors import UnknownName, UsageError
+from groot_bench.errors import KeyMapError, UnknownName
 from groot_bench.provenance import to_plain
 
 T = TypeVar("T")
-
-
-class KeyMapError(UsageError):
-    """A key map that cannot be meant, or that does not fit its environment.
-
-    Args:
-        where: the map's file.
-        field: the dotted field of it that is wrong, or "" for the file itself.
-        problem: what was given, what is allowed, what to do.
-    """
-
-    def __init__(self, where: str, field: str, problem: str) -> None:
-        self.where, self.field = where, field
-        super().__init__(": ".join(part for part in (where, field, problem) if part))
 
 
 class Table:

@@ -32,7 +32,7 @@ except ModuleNotFoundError as missing:
 from groot_bench import graphics
 from groot_bench.episode import Episode, make_episode
 from groot_bench.errors import SpecMismatch, UnknownName, UsageError
-from groot_bench.evaluation import CAMERAS, _require_ready, _without_cameras
+from groot_bench.evaluation import CAMERAS, require_ready, without_cameras
 from groot_bench.policy import Interface
 from groot_bench.protocol import Protocol
 from groot_bench.slots import make_station
@@ -100,12 +100,12 @@ class BenchEnv(gymnasium.Env[Observed, Mapping[str, Any]]):
         self.suite = suite if isinstance(suite, Suite) else load_suite(suite)
         self.protocol = self.suite.protocol(protocol).with_changes(max_steps=max_steps)
         (full,) = self.suite.select([task])
-        self.task = _without_cameras(full) if cameras == "none" else full
+        self.task = without_cameras(full) if cameras == "none" else full
         self.render_mode = render_mode
         self.metadata = _metadata(self.protocol, bool(self.task.cameras))
         self.observation_space = spaces.Dict({name: _space(spec) for name, spec in self.task.observation.items()})
         self.action_space = spaces.Dict({name: _space(spec) for name, spec in self.task.action.items()})
-        _require_ready(self.suite, python or sys.executable)
+        require_ready(self.suite, python or sys.executable)
         self._require_graphics()
         self._settings = WorkerSettings(
             env=self.suite.env, python=python or sys.executable, variables=self.suite.variables, timeout=timeout

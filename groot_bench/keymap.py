@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from groot_bench.fields import KeyMapError, Table
+from groot_bench.errors import KeyMapError
+from groot_bench.fields import Table
 from groot_bench.protocol import SUCCESS_RULES
 from groot_bench.spec import ACTION, LANGUAGE, STATE, VIDEO
 from groot_bench.suite import Suite

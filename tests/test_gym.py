@@ -24,8 +24,8 @@ from gymnasium.envs import registration
 from gymnasium.utils.env_checker import check_env
 
 import groot_bench.gym
-from groot_bench import evaluate, load_suite
-from groot_bench.errors import SpecMismatch, UnknownName, UsageError, WorkerError
+from groot_bench import evaluate, graphics, load_suite
+from groot_bench.errors import SpecMismatch, SuiteNotReady, UnknownName, UsageError, WorkerError
 from groot_bench.gym import FLAT_ID, NESTED_ID, BenchEnv, allow_nested_namespaces, env_id
 from groot_bench.policies.random import RandomPolicy
 from groot_bench.policy import Query
@@ -314,6 +314,16 @@ def test_actions_that_do_not_fit(action: dict, words: str, coin: gymnasium.Env) 
     with pytest.raises(SpecMismatch, match=re.escape(words)):
         coin.step(action)
     coin.step({"action.push": [1.0]})  # the episode goes on
+
+
+def test_a_missing_renderer_is_said_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = dataclasses.replace(load_suite("toy"), variables={"MUJOCO_GL": "egl"})
+    monkeypatch.setattr(graphics, "is_present", lambda name: False)
+    with pytest.raises(SuiteNotReady, match="libEGL"):
+        BenchEnv(suite, "Reach")
+    BenchEnv(suite, "Reach", cameras="none")
+    with pytest.raises(SuiteNotReady, match="no-such-simulator"):
+        BenchEnv(dataclasses.replace(suite, packages=("no-such-simulator",)), "Reach")
 
 
 def test_an_instruction_beyond_the_text_space_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,13 +27,15 @@ from groot_bench.policies.zero import ZeroPolicy
 from groot_bench.policy import Action, Interface, Observation, Policy, PolicyInfo, Query
 from groot_bench.suite import Suite, Task
 from groot_bench.testing import check_suite
-from groot_envs.gymnasium.env import ActionMap
+from groot_envs.gymnasium.env import FOLDER, ActionMap, load_module, make_env
 from groot_envs.gymnasium.suite import gymnasium_suite
 
 PAGE = ROOT / "docs" / "gymnasium.md"
 
 # An environment whose truth is known: step n has reward n, the goal holds from step `when` on, it terminates at `ends`.
 ARENA = """
+import types
+
 import gymnasium
 import numpy as np
 from gymnasium import spaces
@@ -60,14 +62,16 @@ class Arena(gymnasium.Env):
         self.pos = self.np_random.uniform(-0.5, 0.5, 2)
         self.seen = np.random.random()  # as environments do that predate np_random
         self.count, self.grip = 0, 0
+        self.eye = np.zeros((6, 8, 3), np.uint8)
+        self.data = types.SimpleNamespace(qpos=self.pos, qvel=np.zeros(2))  # as MuJoCo's have
         return self.look(), {"told": "reach %d" % self.when, "number": 3}
 
     def look(self):
-        eye = np.full((6, 8, 3), self.count, np.uint8)
+        self.eye[:] = self.count  # the same memory every time, as some do
         arm = {"pos": self.pos.copy(), "hand.open": np.int64(self.grip)}
         pair = (np.full((2, 2), self.seen), np.ones(2, np.int8))
         depth = np.zeros(5 if self.lies else (6, 8), np.float32)
-        return {"arm": arm, "eye": eye, "depth": depth, "pair": pair, "mission": "go"}
+        return {"arm": arm, "eye": self.eye, "depth": depth, "pair": pair, "mission": "go"}
 
     def step(self, action):
         self.count += 1
@@ -230,9 +234,12 @@ def test_success_rules(rule: str, outcome: str, steps: int, arena: Path, tmp_pat
 
 
 @pytest.mark.parametrize("rule", ["terminated", "info.good"])
-def test_the_own_time_limit_of_an_environment_ends_the_episode(rule: str, arena: Path, tmp_path: Path) -> None:
-    suite = suite_of(arena, env="Arena/Short-v0", success=rule, max_steps=None, stop_on_success=False)
-    assert suite.protocol().step_caps == {"Short": 6}
+@pytest.mark.parametrize("cap", [None, 20])
+def test_the_own_time_limit_of_an_environment_ends_the_episode(
+    rule: str, cap: int | None, arena: Path, tmp_path: Path
+) -> None:
+    suite = suite_of(arena, env="Arena/Short-v0", success=rule, max_steps=cap, stop_on_success=False)
+    assert suite.protocol().step_caps == {"Short": cap or 6}
     record = run(suite, tmp_path / "run", episodes=1).records[0]
     assert (record.steps, record.success_at_end) == (6, rule == "info.good")
 
@@ -309,6 +316,38 @@ def test_without_cameras_nothing_renders_and_the_scene_is_the_same(arena: Path, 
     assert [record.scene_hash for record in blind] == [record.scene_hash for record in seen]
     assert [record.action_hash for record in blind] == [record.action_hash for record in seen]
     assert [record.frames_hash is None for record in (*seen, *blind)] == [False, False, True, True]
+
+
+def test_the_scene_is_the_state_without_its_pictures(arena: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDER, str(arena))
+    env = make_env("Arena", {**suite_of(arena, observation=RENDERED).settings, "cameras": []})
+    env.reset(seed=2**64 - 1, index=0)
+    numbers = ["arm.pos", "arm.hand.open", "depth", "pair.0", "pair.1", "mission"]
+    assert set(env.scene()) == {*(f"observation.{name}" for name in numbers), "mujoco.qpos", "mujoco.qvel"}
+    env._env.unwrapped.data = None
+    env._observation = {"eye": np.zeros((6, 8, 3), np.uint8)}
+    assert set(env.scene()) == {"observation.eye"}
+
+
+@pytest.mark.parametrize(("cameras", "mode"), [([], None), (["video.front"], "rgb_array")])
+def test_an_environment_can_render_only_where_it_may_be_asked_to(
+    cameras: list[str], mode: str | None, arena: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER, str(arena))
+    env = make_env("Arena", {**suite_of(arena, observation=RENDERED).settings, "cameras": cameras})
+    assert env._env.render_mode == mode
+
+
+def test_a_module_that_changed_since_the_map_was_read_is_refused(arena: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDER, str(arena))
+    with pytest.raises(ImportError, match="has changed since"):
+        load_module("arena.py", "0" * 32)
+
+
+def test_a_module_that_hides_another_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("")
+    with pytest.raises(KeyMapError, match="another module is named 'json' already"):
+        suite_of(tmp_path, module="json.py")
 
 
 def test_tasks_take_over_what_they_do_not_say(arena: Path, tmp_path: Path) -> None:
@@ -405,6 +444,7 @@ WRONG = [
     ({"tasks": [{"nam": "A"}]}, "tasks[0]", "did you mean 'name'"),
     ({"tasks": [{"name": "A"}, {"name": "A"}]}, "tasks[1].name", "another task"),
     ({"tasks": [{"name": "A"}, {"name": "B", "env": "Arenna-v0"}]}, "tasks[1].env", "did you mean 'Arena-v0'"),
+    ({"tasks": [{"name": "A"}, {"name": "B", "kwargs": {"whenn": 1}}]}, "tasks[1].kwargs", "argument 'whenn'"),
     ({"tasks": [{"name": "A", "success": "info.god"}]}, "tasks[0].success", "did you mean 'good'"),
     ({"observation": None}, "observation", "is missing"),
     ({"observation": {}}, "observation", "is empty"),

@@ -162,7 +162,7 @@ class Worker:
         for name, view in self._observed.items():
             put(name, known if name in known else arrays, view)
         if self._audit:
-            self._audit.observed(arrays)
+            self._audit.observed({**known, **arrays}, new=arrays)
 
     def _trace(self, row, names):
         """Puts what is kept of this step into its places, and returns it."""
@@ -172,7 +172,7 @@ class Worker:
         for name in names:
             put(name, arrays, self._traced[name][row])
         if self._audit:
-            self._audit.observed(arrays)
+            self._audit.observed(arrays, new=arrays)
         return arrays
 
     def _views(self, places):
@@ -191,8 +191,9 @@ class Audit:
         self._arrays = {}
         self._copies = {}
 
-    def observed(self, arrays):
-        for name, array in arrays.items():
+    def observed(self, arrays, new):
+        """`arrays` are all that was handed out at this moment, `new` those of them that were not checked before."""
+        for name, array in new.items():
             if name in self._arrays and np.shares_memory(array, self._arrays[name]):
                 raise AssertionError("observe() returned the same memory twice for %s" % name)
         self._arrays = dict(arrays)

@@ -1,7 +1,7 @@
 """The environment side of suite `robosuite`; runs in a process of its own, without groot_bench.
 
 The law that this file keeps: an episode's scene, frames and trajectory are functions of its seed and its actions, to
-the last bit, whatever this process did before. A soft reset keeps the model and its GL context (30 ms against 1 s);
+the last bit, whatever this process did before. A soft reset keeps the model and its GL context (1 ms against 1 s);
 what it would leak of earlier episodes is put back by hand in `reset`.
 """
 

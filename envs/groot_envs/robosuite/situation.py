@@ -107,7 +107,7 @@ def grasp(
 
 
 def approach(arm: Arm, goal: Waypoint, back: float = 0.08) -> list[Waypoint]:
-    """To the goal along the hand's own z axis, over a point that far back [m] unless the hand is near enough to that line.
+    """To the goal along the hand's own z axis, over a point that far back [m] unless the hand is all but on that line.
 
     Between the open fingers there is less room along the hand's y axis, in which they part, than along its x axis.
     """

@@ -114,8 +114,9 @@ def _rotation(frame: str) -> ArraySpec:
 def _action(robot: str) -> dict[str, ArraySpec]:
     """One robot's action: the hand moves by OSC deltas in the frame of the robot's base.
 
-    +-1 is 0.05 m or 0.5 rad (axis-angle) from where the hand is now; the controller is far from there after one
-    step. PandaOmron's four numbers of `base_motion` are forward, left [+-1 m/s], turn [+-1.5 rad/s] and torso [+-1].
+    +-1 is 0.05 m or 0.5 rad (axis-angle) from where the hand is now; one control step covers about a quarter of
+    that. PandaOmron's four numbers of `base_motion` are forward, left (+-1 m/s), turn (+-1.5 rad/s), and the torso's
+    way up from where it is (+-0.05 m).
     """
     hand = {
         "end_effector_position": _command(3, "osc_delta_0.05m"),
