@@ -14,10 +14,11 @@ from groot_bench.errors import SpecMismatch
 from groot_bench.policy import Action, Interface, Observation, Policy, PolicyInfo, Query
 from groot_bench.spec import ACTION, PRIVILEGED, STATE
 from groot_bench.suite import Task
-from groot_envs.robosuite.hand import Hand, follow, matrix_from_xyzw
+from groot_envs.robosuite.hand import Hand, follow
 from groot_envs.robosuite.plans import PLANS
 from groot_envs.robosuite.situation import Arm, Situation
 from groot_envs.robosuite.tasks import TASKS, part_prefixes
+from groot_retarget.rotations import matrix_from_xyzw
 
 HORIZON = 16
 

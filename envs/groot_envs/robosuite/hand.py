@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from groot_retarget.rotations import rotation_matrix, rotation_vector
+
 STEP_SECONDS = 0.05
 STIFFNESS = 150.0  # robosuite's default_panda.json, for position [1/s^2] and rotation alike
 REACH = np.array([0.05, 0.05, 0.05, 0.5, 0.5, 0.5])  # what a command of 1 means [m, rad]
@@ -103,34 +105,3 @@ def follow(hand: Hand, path: Sequence[Waypoint], horizon: int) -> tuple[np.ndarr
         close[step] = goal.close
         hand = hand.after(commands[step])
     return commands, close
-
-
-def rotation_vector(rotation: np.ndarray) -> np.ndarray:
-    """(3, 3) -> axis times angle (3,) [rad]; the angle is below pi."""
-    axis = np.array([rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]])
-    sine, cosine = 0.5 * np.linalg.norm(axis), 0.5 * (np.trace(rotation) - 1.0)
-    if sine < 1e-9:
-        return np.zeros(3)
-    return axis * (math.atan2(sine, cosine) / (2.0 * sine))
-
-
-def rotation_matrix(vector: np.ndarray) -> np.ndarray:
-    """Axis times angle (3,) [rad] -> (3, 3), by Rodrigues' formula."""
-    angle = float(np.linalg.norm(vector))
-    if angle < 1e-12:
-        return np.eye(3)
-    x, y, z = vector / angle
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.eye(3) + math.sin(angle) * cross + (1.0 - math.cos(angle)) * (cross @ cross)
-
-
-def matrix_from_xyzw(quaternion: np.ndarray) -> np.ndarray:
-    """Unit quaternion xyzw (4,) -> (3, 3)."""
-    x, y, z, w = quaternion
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )

@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from groot_envs.robosuite.hand import Waypoint, rotation_matrix, rotation_vector
+from groot_envs.robosuite.hand import Waypoint
 from groot_envs.robosuite.situation import MOST_YAW, Arm, Situation, approach, grasp
+from groot_retarget.rotations import rotation_matrix, rotation_vector
 
 Path = list[Waypoint]
 

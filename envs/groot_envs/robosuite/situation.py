@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from groot_envs.robosuite.hand import Hand, Waypoint, matrix_from_xyzw
+from groot_envs.robosuite.hand import Hand, Waypoint
+from groot_retarget.rotations import matrix_from_xyzw
 
 # The hand at rest points straight down: its z axis is -z of the robot's base, its fingers part along y.
 DOWN = np.diag([1.0, -1.0, -1.0])
