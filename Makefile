@@ -9,8 +9,8 @@ INSTALLED := $(VENV)/.installed
 
 demo: $(INSTALLED)-demo gl
 	$(BIN)/groot-bench eval --suite robosuite --task Lift --task Door --policy expert --episodes 5 \
-	    --video first:1 --out results/demo
-	@echo "The run lies in results/demo; its first episodes are filmed in results/demo/videos."
+	    --video first:1
+	@echo "The run lies in the folder named above; its first episodes are filmed in its folder videos/."
 
 test: $(INSTALLED)-test gl
 	$(BIN)/python -m pytest -m "not slow"

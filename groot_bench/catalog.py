@@ -7,33 +7,39 @@ from collections.abc import Sequence
 from typing import Any
 
 from groot_bench import graphics
+from groot_bench.errors import SuiteNotReady, UsageError
+from groot_bench.interpreter import probe_versions
 from groot_bench.suite import Suite, load_suite, suite_names
-from groot_bench.workers import probe_versions
 
 
 def list_suites(python: str | None = None) -> list[dict[str, Any]]:
     """Each installed suite: name, tasks, protocols (the default first), and `state`.
 
     The state is "ready", or what is missing and the command that brings it.
+
+    Args:
+        python: the interpreter of the environments; None for each suite's own.
     """
-    return [_entry(load_suite(name), python or sys.executable) for name in suite_names()]
+    return [_entry(name, python) for name in suite_names()]
 
 
-def _entry(suite: Suite, python: str) -> dict[str, Any]:
-    return {
-        "name": suite.name,
-        "tasks": list(suite.tasks),
-        "protocols": list(suite.protocols),
-        "state": state(suite, python),
-    }
+def _entry(name: str, python: str | None) -> dict[str, Any]:
+    try:
+        suite = load_suite(name)
+    except UsageError as problem:
+        return {"name": name, "tasks": [], "protocols": [], "state": f"broken: {problem}"}
+    return {"name": name, "tasks": list(suite.tasks), "protocols": list(suite.protocols), "state": state(suite, python)}
 
 
-def state(suite: Suite, python: str) -> str:
-    """Whether a suite can run under that interpreter, in words."""
-    versions = probe_versions(python, suite.packages)
-    missing = [name for name in suite.packages if versions[name] is None]
-    if missing:
-        return f"missing {', '.join(missing)}: {suite.install}"
+def state(suite: Suite, python: str | None) -> str:
+    """Whether a suite can run under that interpreter (None: its own), in words."""
+    try:
+        versions = probe_versions(python or suite.python or sys.executable, suite.packages, suite.variables)
+    except SuiteNotReady as problem:
+        return f"missing its interpreter ({problem}): {suite.install}"
+    unready = suite.unready(versions)
+    if unready:
+        return f"{unready}: {suite.install}"
     backend = graphics.backend(suite.variables)
     if backend in graphics.BACKENDS and not graphics.is_present(backend):
         return f"ready without cameras; for cameras: {graphics.install_command(backend)}"

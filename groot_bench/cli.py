@@ -7,6 +7,7 @@ stdout carries the result (Markdown, or JSON with --json), stderr the progress b
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import shlex
@@ -15,8 +16,12 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from groot_bench.errors import GrootBenchError, PolicyError, UsageError
+
+if TYPE_CHECKING:
+    from groot_bench.evaluation import Settings
 
 INTERRUPTED = 130
 
@@ -86,12 +91,12 @@ def _add_eval(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     what.add_argument("--policy-seed", type=int, default=0, metavar="N", help="seed of the policy's noise (default: 0)")
     what.add_argument("--actions-per-query", type=int, metavar="N", help="depart from the protocol's number")
     what.add_argument("--max-steps", type=int, metavar="N", help="depart from the protocol's step caps")
-    how = parser.add_argument_group("how it is run (cannot change a result)")
-    how.add_argument("--cameras", default="all", metavar="all|none", help="none: render nothing (state-only policies)")
-    how.add_argument("--slots", type=int, metavar="N", help="environments at once (default: one a core)")
-    how.add_argument(
-        "--shard", type=_shard, default=(1, 1), metavar="I/N", help="run only every N-th episode, 1 <= I <= N"
+    what.add_argument("--cameras", default="all", metavar="all|none", help="none: render nothing (state-only policies)")
+    what.add_argument(
+        "--shard", type=_shard, default=(1, 1), metavar="I/N", help="only every N-th episode, 1 <= I <= N"
     )
+    how = parser.add_argument_group("how it is run (cannot change a result)")
+    how.add_argument("--slots", type=int, metavar="N", help="environments at once (default: one a core)")
     how.add_argument(
         "--out", metavar="FOLDER", help="the run's folder (default: under results/, named after the experiment)"
     )
@@ -116,45 +121,31 @@ def _eval(args: argparse.Namespace) -> int:
             "--ckpt is reserved for GR00T checkpoints, which this version cannot load yet; use --policy "
             "zero, random, expert or replay, or groot_bench.evaluate() with a policy of your own"
         )
-    from groot_bench.evaluation import Evaluation, Settings
+    from groot_bench.evaluation import Evaluation
 
-    evaluation = Evaluation(
-        args.policy,
-        Settings(
-            suite=args.suite,
-            tasks=args.task,
-            protocol=args.protocol,
-            episodes=args.episodes,
-            actions_per_query=args.actions_per_query,
-            max_steps=args.max_steps,
-            seed=args.seed,
-            policy_seed=args.policy_seed,
-            replay=args.replay,
-            cameras=args.cameras,
-            slots=args.slots,
-            shard=args.shard,
-            out=args.out,
-            video=args.video,
-            log_steps=args.log_steps,
-            python=args.python,
-            timeout=args.timeout,
-            retry_errors=args.retry_errors,
-            progress=True,
-            command=["groot-bench", *args.words],
-        ),
-    )
     signal.signal(signal.SIGTERM, _interrupt)  # what cluster schedulers send before SIGKILL
+    where = "the run's folder"
     try:
+        evaluation = Evaluation(args.policy, _settings(args))
+        where = str(evaluation.folder)
         run = evaluation.run(say=lambda text: print(text, file=sys.stderr))
     except KeyboardInterrupt:
         again = shlex.join(["groot-bench", *args.words])
-        print(f"\nstopped; what is recorded is kept in {evaluation.folder}. To go on:\n  {again}", file=sys.stderr)
+        print(f"\nstopped; what is recorded is kept in {where}. To go on:\n  {again}", file=sys.stderr)
         return INTERRUPTED
     _print_run(run, args.json)
     errors = sum(record.error is not None for record in run.records)
     if errors:
         print(f"groot-bench: {errors} episodes are errors; --retry-errors runs them again", file=sys.stderr)
     return 1 if errors else 0
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    """The settings that the options of `eval` name; each option but `--task` and `--json` is a field."""
+    from groot_bench.evaluation import Settings
+
+    fields = {field.name: getattr(args, field.name) for field in dataclasses.fields(Settings) if field.name in args}
+    return Settings(**fields, tasks=args.task, progress=True, command=["groot-bench", *args.words])
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from groot_bench import catalog, graphics
 from groot_bench.provenance import version
-from groot_bench.suite import load_suite, suite_names
 
 RENDER_SECONDS = 120  # the first EGL context on a busy machine can take many seconds
 
@@ -52,10 +51,9 @@ def examine(python: str) -> list[Finding]:
         _extra("steps", "pyarrow", "--log-steps and --policy replay"),
         _extra("gymnasium", "gymnasium", "gymnasium environments"),
     ]
-    for name in suite_names():
-        state = catalog.state(load_suite(name), python)
-        found, _, fix = state.partition(": ")
-        findings.append(Finding(f"suite {name}", "missing" if "missing" in found else "ok", found, fix))
+    for suite in catalog.list_suites(None if python == sys.executable else python):
+        found, _, fix = suite["state"].partition(": ")
+        findings.append(Finding(f"suite {suite['name']}", "ok" if found.startswith("ready") else "missing", found, fix))
     return findings + [_graphics(name, python) for name in ("egl", "osmesa")]
 
 

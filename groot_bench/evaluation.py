@@ -12,6 +12,7 @@ from typing import Any
 from groot_bench import graphics
 from groot_bench.episode import Episode
 from groot_bench.errors import SuiteNotReady, UsageError
+from groot_bench.interpreter import probe_versions
 from groot_bench.listener import Listener
 from groot_bench.policies.named import make_policy
 from groot_bench.policy import Policy, require_fit
@@ -22,7 +23,7 @@ from groot_bench.slots import default_slots, make_station
 from groot_bench.spec import VIDEO
 from groot_bench.suite import Suite, Task, load_suite
 from groot_bench.video import VideoChoice
-from groot_bench.workers import WorkerSettings, probe_versions
+from groot_bench.workers import WorkerSettings
 
 CAMERAS = ("all", "none")
 
@@ -40,13 +41,14 @@ class Settings:
         seed: (*) of the run; it decides the episodes' seeds.
         policy_seed: (*) of a policy that is given by name.
         replay: (*) the run folder whose actions the policy "replay" plays.
-        cameras: "all", or "none" for state-only runs that render nothing.
+        cameras: (*) "all", or "none": a state-only run, in which no policy sees a frame.
         slots: environments at once; None for one a core.
-        shard: (i, n), 1 <= i <= n: run every n-th episode, beginning with the i-th.
+        shard: (*) (i, n), 1 <= i <= n: run every n-th episode, beginning with the i-th.
         out: the run's folder; None for one under `results/` whose name follows from everything marked (*).
         video: "all", "failed" or "first:N"; None for no videos.
         log_steps: whether to keep states and actions of every step, as Parquet.
-        python: the interpreter of the environments; None for this one.
+        python: the interpreter of the environments; None for the suite's own, or this one. The versions of the suite's
+            packages in it are compared, too.
         timeout: the longest that one command to an environment may take [s].
         retry_errors: whether episodes that are recorded as errors run again.
         progress: whether to show a progress bar on stderr.
@@ -130,9 +132,10 @@ class Evaluation:
         self._full_tasks = self.suite.select(settings.tasks)
         blind = settings.cameras == "none"
         self.tasks = tuple(without_cameras(task) if blind else task for task in self._full_tasks)
+        self._made_here = not isinstance(policy, Policy)
         self.policy = policy if isinstance(policy, Policy) else self._named(policy)
         self._interfaces = {task.name: require_fit(self.policy, task, self.protocol) for task in self.tasks}
-        self._python = settings.python or sys.executable
+        self._python = settings.python or self.suite.python or sys.executable
         self._versions = require_ready(self.suite, self._python)
         self._graphics = self._require_graphics()
         self._slots = settings.slots or default_slots()
@@ -156,6 +159,7 @@ class Evaluation:
         writer = RunWriter(self.folder, self.manifest)
         try:
             again = writer.drop_errors() if self.settings.retry_errors else 0
+            writer.begin()
             episodes = self._missing(writer)
             if say:
                 say(self._announcement(len(writer.done), len(episodes), again))
@@ -168,6 +172,8 @@ class Evaluation:
             for listener in listeners:
                 listener.close()
             writer.close()
+            if self._made_here:
+                self.policy.close()
         return Run.load(self.folder)
 
     def _named(self, name: str) -> Policy:
@@ -199,7 +205,7 @@ class Evaluation:
             "seed": self.settings.seed,
             "reads": sorted(reads),
             "graphics": self._graphics if seen else None,
-            "retarget": None,
+            "retarget": self.policy.info.retarget,
         }
         return dict(to_plain(experiment))
 
@@ -243,6 +249,7 @@ class Evaluation:
             env=self.suite.env,
             python=self._python,
             variables=self.suite.variables,
+            paths=self.suite.paths,
             timeout=self.settings.timeout,
         )
 
@@ -273,11 +280,13 @@ def without_cameras(task: Task) -> Task:
 
 
 def require_ready(suite: Suite, python: str) -> dict[str, str | None]:
-    """The versions of the suite's packages under that interpreter, all of them present."""
-    versions = probe_versions(python, suite.packages)
-    missing = [name for name in suite.packages if versions[name] is None]
-    if missing:
-        raise SuiteNotReady(
-            f"suite {suite.name!r} needs {', '.join(missing)}, which {python} does not have; run: {suite.install}"
-        )
+    """The versions of the suite's packages under that interpreter.
+
+    Raises:
+        SuiteNotReady: one is missing, or has another version than the suite's pinned one.
+    """
+    versions = probe_versions(python, suite.packages, suite.variables)
+    problem = suite.unready(versions)
+    if problem:
+        raise SuiteNotReady(f"suite {suite.name!r}: {problem} under {python}; run: {suite.install}")
     return versions

@@ -6,15 +6,15 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from groot_bench.episode import EpisodeRecord
+from groot_bench.episode import EpisodeRecord, Outcome
 from groot_bench.errors import ManifestMismatch, RecordError, UsageError
 from groot_bench.provenance import differences
-from groot_bench.record import EPISODES, MANIFEST, Run, listed_keys, write_atomically
+from groot_bench.record import EPISODES, MANIFEST, Run, file_stem, listed_keys, write_atomically
 
-ATTACHED = ("videos", "steps")  # folders whose files go along with their records
+Chosen = dict[tuple[str, int], tuple[EpisodeRecord, Run]]  # episode -> its record, and the run that it is from
 
 
 def merge(out: Path, runs: Sequence[Run]) -> Run:
@@ -40,11 +40,13 @@ def merge(out: Path, runs: Sequence[Run]) -> Run:
             raise ManifestMismatch(f"{run.folder} is another experiment than {first.folder}. Differences:", found)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RecordError(f"{out} exists and is not empty; give another folder to merge into")
-    chosen: dict[tuple[str, int], tuple[EpisodeRecord, Run]] = {}
+    chosen: Chosen = {}
     for run in runs:
         for record in run.records:
             known = chosen.setdefault(record.episode.key, (record, run))
-            if known[0].result() != record.result():
+            if known[0].outcome is Outcome.ERROR:  # another run may have measured what this one could not
+                chosen[record.episode.key] = (record, run)
+            elif record.outcome is not Outcome.ERROR and known[0].result() != record.result():
                 raise RecordError(f"{known[1].folder} and {run.folder} disagree on episode {record.episode}")
     manifest = {**first.manifest, "shard": [1, 1]}
     manifest["invocations"] = [one for run in runs for one in run.manifest["invocations"]]
@@ -52,17 +54,15 @@ def merge(out: Path, runs: Sequence[Run]) -> Run:
     return Run.load(out)
 
 
-def _write(out: Path, manifest: dict[str, Any], chosen: dict[tuple[str, int], tuple[EpisodeRecord, Run]]) -> None:
+def _write(out: Path, manifest: dict[str, Any], chosen: Chosen) -> None:
     """Builds the folder beside its final place, so that it is there whole or not at all."""
     order = [chosen[key] for key in listed_keys(manifest) if key in chosen]
+    out = out.resolve()  # "." has no name of its own
     building = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         building.mkdir(parents=True)
         for record, run in order:
-            _copy_video(record, run.folder, building)
-        for folder in dict.fromkeys(run.folder for _, run in order):
-            if (folder / "steps").is_dir():
-                shutil.copytree(folder / "steps", building / "steps", dirs_exist_ok=True)
+            _copy_attached(record, run.folder, building)
         lines = "".join(json.dumps(record.to_json(), allow_nan=False) + "\n" for record, _ in order)
         write_atomically(building / EPISODES, lines)
         write_atomically(building / MANIFEST, json.dumps(manifest, indent=1) + "\n")
@@ -75,13 +75,14 @@ def _write(out: Path, manifest: dict[str, Any], chosen: dict[tuple[str, int], tu
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _copy_video(record: EpisodeRecord, source: Path, target: Path) -> None:
-    """Copies a record's video, if its path is one that we would write; a record is not trusted to name any file."""
-    if record.video is None:
-        return
-    path = PurePosixPath(record.video)
-    if len(path.parts) != 2 or path.parts[0] not in ATTACHED or ".." in path.parts:
-        raise RecordError(f"{source}: episode {record.episode} names the video {record.video!r}, outside videos/")
-    if (source / path).is_file():
-        (target / path).parent.mkdir(exist_ok=True)
-        shutil.copyfile(source / path, target / path)
+def _copy_attached(record: EpisodeRecord, source: Path, target: Path) -> None:
+    """Copies a record's video and step log: the files that we would have written, and no links to others."""
+    stem = file_stem(record.episode)
+    if record.video not in (None, f"videos/{stem}.mp4"):
+        raise RecordError(f"{source}: episode {record.episode} names the video {record.video!r}, not videos/{stem}.mp4")
+    names = [f"steps/{stem}.parquet"] + ([record.video] if record.video else [])
+    for name in names:
+        path = source / name
+        if not path.parent.is_symlink() and not path.is_symlink() and path.is_file():
+            (target / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, target / name)

@@ -7,6 +7,7 @@ for an episode (a history, a queue, a plan) only under that episode's key: slots
 from __future__ import annotations
 
 import abc
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,10 @@ class PolicyInfo:
         batch_size: rows of every batch it is given, the last ones padding; with a fixed shape a row's result cannot
             depend on its neighbours. None for a policy that computes each row by itself: it gets the rows there are.
         privileged: whether it reads the simulator's hidden state, which no real policy could.
+        retarget: configuration and model digest of a retargeting layer, as plain JSON values; None without one.
+
+    Raises:
+        UsageError: a batch size below 1, or settings that are no plain JSON values.
     """
 
     name: str
@@ -46,6 +51,16 @@ class PolicyInfo:
     checkpoint: str | None = None
     batch_size: int | None = None
     privileged: bool = False
+    retarget: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None and (type(self.batch_size) is not int or self.batch_size < 1):
+            raise UsageError(f"policy {self.name!r}: batch_size must be None or 1 or more, got {self.batch_size!r}")
+        for name in ("settings", "retarget"):
+            try:
+                json.dumps(getattr(self, name), allow_nan=False)
+            except (TypeError, ValueError) as problem:
+                raise UsageError(f"policy {self.name!r}: {name} must be plain JSON values: {problem}") from None
 
 
 @dataclass(frozen=True)
@@ -98,12 +113,17 @@ class Policy(abc.ABC):
             name -> float32 (B or len(queries), H, D).
         """
 
+    def report(self, episode: Episode) -> Mapping[str, int]:
+        """Counters of this episode for its record (`retarget`), asked for once when it is over, before `forget`."""
+        del episode
+        return {}
+
     def forget(self, episodes: Sequence[Episode]) -> None:
-        """These episodes are over: what was kept for them can go."""
+        """These episodes are over: what was kept for them can go. Comes once for each that `reset` was called for."""
         del episodes
 
     def close(self) -> None:
-        """The run is over."""
+        """Frees what it holds. Whoever made the policy calls this: `evaluate` does for policies given by name."""
 
 
 def require_fit(policy: Policy, task: Task, protocol: Protocol) -> Interface:

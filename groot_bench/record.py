@@ -6,22 +6,25 @@ the folder holds whole lines and at most one cut one, the last, which is dropped
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from groot_bench.episode import Episode, EpisodeRecord, Outcome, derive_seed
+from groot_bench.episode import Episode, EpisodeRecord, Outcome
 from groot_bench.errors import ManifestMismatch, RecordError
 from groot_bench.provenance import differences
+from groot_bench.schema import check_manifest, parse_json, parse_record
 
 SCHEMA = 1
 MANIFEST = "run.json"
 EPISODES = "episodes.jsonl"
+LOCK = ".lock"  # held by the process that writes; empty
 MAX_LINE = 1 << 20  # bytes; a record is about 1 kB, an error's traceback up to 20
 
 
@@ -87,45 +90,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """`run.json`, checked."""
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = parse_json(path.read_text(encoding="utf-8"))
+        if type(manifest.get("schema")) is not int:
+            raise ValueError("has no schema number; it is not a groot-bench manifest")
+        if not 1 <= manifest["schema"] <= SCHEMA:
+            raise ValueError(f"has schema {manifest['schema']}; this version reads 1 to {SCHEMA}: upgrade groot-bench")
+        check_manifest(manifest)
     except FileNotFoundError:
         raise RecordError(f"{folder} is not a run folder: it has no {MANIFEST}") from None
     except (OSError, ValueError) as problem:
-        raise RecordError(f"{path}: cannot be read: {problem}") from None
-    if not isinstance(manifest, dict) or type(manifest.get("schema")) is not int:
-        raise RecordError(f"{path}: has no schema number; it is not a groot-bench manifest")
-    if not 1 <= manifest["schema"] <= SCHEMA:
-        raise RecordError(
-            f"{path}: has schema {manifest['schema']}; this version reads 1 to {SCHEMA}: upgrade groot-bench"
-        )
-    try:
-        _check_manifest(manifest)
-    except (KeyError, TypeError, ValueError) as problem:
-        raise RecordError(f"{path}: {type(problem).__name__}: {problem}") from None
+        raise RecordError(f"{path}: {problem}") from None
     return manifest
-
-
-def _check_manifest(manifest: Mapping[str, Any]) -> None:
-    experiment = manifest["experiment"]
-    names = (experiment["suite"]["name"], experiment["protocol"]["name"], experiment["policy"]["name"])
-    if not all(isinstance(name, str) for name in names):
-        raise TypeError("suite, protocol and policy need names")
-    i, n = manifest["shard"]
-    if not (type(i) is int and type(n) is int and 1 <= i <= n):
-        raise ValueError(f"shard {i!r}/{n!r} is impossible")
-    seed = experiment["seed"]
-    rows = manifest["episodes"]
-    if not isinstance(rows, list) or not isinstance(manifest["invocations"], list):
-        raise TypeError("episodes and invocations must be lists")
-    keys = set()
-    for task, index, episode_seed in rows:
-        if not isinstance(task, str) or type(index) is not int or index < 0:
-            raise ValueError(f"episode {[task, index]!r} is impossible")
-        if derive_seed(names[0], names[1], task, index, seed) != episode_seed:
-            raise ValueError(f"episode {[task, index]!r} has a seed that its key does not give; the list was edited")
-        keys.add((task, index))
-    if len(keys) != len(rows):
-        raise ValueError("an episode is listed twice")
 
 
 def listed_keys(manifest: Mapping[str, Any]) -> list[tuple[str, int]]:
@@ -141,8 +116,8 @@ def read_records(folder: Path, manifest: Mapping[str, Any]) -> Iterator[EpisodeR
         RecordError: anything else that is malformed, an episode that is not listed, or one that is recorded twice.
     """
     path = folder / EPISODES
-    listed = set(listed_keys(manifest))
-    seen: set[tuple[str, int]] = set()
+    seeds = {(task, index): seed for task, index, seed in manifest["episodes"]}
+    left = {key: seeds[key] for key in listed_keys(manifest)}
     try:
         file = path.open("rb")
     except FileNotFoundError:
@@ -159,53 +134,44 @@ def read_records(folder: Path, manifest: Mapping[str, Any]) -> Iterator[EpisodeR
                 return
             try:
                 record = parse_record(line)
-            except (KeyError, TypeError, ValueError) as problem:
-                raise RecordError(f"{path}:{number}: {type(problem).__name__}: {problem}") from None
-            _check_membership(record, manifest, listed, seen, f"{path}:{number}")
+                _check_membership(record, manifest, seeds, left)
+            except ValueError as problem:
+                raise RecordError(f"{path}:{number}: {problem}") from None
             yield record
 
 
 def _check_membership(
     record: EpisodeRecord,
     manifest: Mapping[str, Any],
-    listed: set[tuple[str, int]],
-    seen: set[tuple[str, int]],
-    where: str,
+    seeds: Mapping[tuple[str, int], int],
+    left: dict[tuple[str, int], int],
 ) -> None:
-    episode = record.episode
-    experiment: Mapping[str, Mapping[str, Any]] = manifest["experiment"]
+    """Takes the record's episode from those that are `left`; raises ValueError where it is not of this run."""
+    episode, experiment = record.episode, manifest["experiment"]
     if (episode.suite, episode.protocol) != (experiment["suite"]["name"], experiment["protocol"]["name"]):
-        raise RecordError(f"{where}: episode {episode} is of another suite or protocol than the run")
-    if episode.key not in listed:
-        raise RecordError(f"{where}: episode {episode} is not in the run's list")
-    if episode.key in seen:
-        raise RecordError(f"{where}: episode {episode} is recorded twice")
-    seen.add(episode.key)
+        raise ValueError(f"episode {episode} is of another suite or protocol than the run")
+    if episode.seed != seeds.get(episode.key, episode.seed):
+        raise ValueError(f"episode {episode} has another seed than the run's list says; it is of another run")
+    if left.pop(episode.key, None) is None:
+        again = episode.key in seeds and episode.key in set(listed_keys(manifest))
+        raise ValueError(f"episode {episode} is {'recorded twice' if again else 'not in the list of this run'}")
 
 
-def parse_record(line: bytes | str) -> EpisodeRecord:
-    """One line of `episodes.jsonl`; fields that a later version added are ignored."""
-    flat = json.loads(line)
-    if not isinstance(flat, dict):
-        raise TypeError(f"expected an object, got {type(flat).__name__}")
-    names = [item.name for item in dataclasses.fields(Episode)]
-    episode = Episode(**{name: flat[name] for name in names})
-    if not (isinstance(episode.task, str) and type(episode.index) is int and type(episode.seed) is int):
-        raise TypeError("task must be text, index and seed whole numbers")
-    known = {item.name: flat[item.name] for item in dataclasses.fields(EpisodeRecord)[1:] if item.name in flat}
-    known["outcome"] = Outcome(flat["outcome"])
-    known["success_spans"] = tuple((int(first), int(last)) for first, last in flat.get("success_spans", ()))
-    for name in ("steps", "queries", "attempts"):
-        if type(known.get(name, 0)) is not int:
-            raise TypeError(f"{name} must be a whole number, got {known[name]!r}")
-    for name in ("sim_seconds", "wall_seconds"):
-        if type(known.get(name, 0.0)) not in (int, float):
-            raise TypeError(f"{name} must be a number, got {known[name]!r}")
-    return EpisodeRecord(episode, **known)
+def file_stem(episode: Episode) -> str:
+    """A file name for an episode; task names may be any text, so only harmless characters are taken over."""
+    safe = re.sub(r"[^A-Za-z0-9_.-]", "_", episode.task).lstrip(".")[:80]
+    if safe != episode.task:  # two tasks must not meet in one name; the seed tells them apart
+        safe += f"-{episode.seed:016x}"
+    return f"{safe}-{episode.index}"
 
 
 class RunWriter:
-    """Appends records to a run folder; only one process at a time can."""
+    """Appends records to a run folder; only one process at a time can.
+
+    Attributes:
+        manifest: what `run.json` says, or will say once `begin` was called.
+        done: the records that are there, by episode.
+    """
 
     def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         """Creates the folder, or opens it to go on.
@@ -220,74 +186,105 @@ class RunWriter:
         """
         self.folder = folder
         self.path = folder / EPISODES
-        self._fd = -1
-        if folder.exists() and not folder.is_dir():
-            raise RecordError(f"{folder} is a file, not a folder")
-        if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).exists():
-            raise RecordError(f"{folder} exists and is not a run folder; give another --out")
-        if (folder / MANIFEST).exists():
-            self.manifest = _joined(read_manifest(folder), manifest, folder)
-        else:
-            self.manifest = dict(manifest)
+        self._fd = self._lock = -1
         try:
+            _require_ours(folder)
             folder.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._lock = _locked(folder)
+            self._open(manifest)
         except OSError as problem:
+            self.close()
             raise RecordError(f"{folder} cannot be written: {problem.strerror or problem}") from None
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._fd)
-            raise RecordError(
-                f"{folder} is being written by another process; wait for it, or give another --out"
-            ) from None
-        self.done = {record.episode.key: record for record in read_records(folder, self.manifest)}
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, manifest: Mapping[str, Any]) -> None:
+        for stale in self.folder.glob(".*.tmp"):  # left by a kill; nobody else writes here, the lock is ours
+            stale.unlink()
+        if (self.folder / MANIFEST).exists():
+            self.manifest = _joined(read_manifest(self.folder), manifest, self.folder)
+        else:
+            # A kill may have come before there was a manifest; then there can be no record either.
+            self.manifest = dict(manifest)
+            write_atomically(self.folder / MANIFEST, json.dumps(self.manifest, indent=1) + "\n")
+        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self.done = {record.episode.key: record for record in read_records(self.folder, self.manifest)}
         self._end = _cut_tail(self._fd)
-        if self.missing or not (folder / MANIFEST).exists():
-            write_atomically(folder / MANIFEST, json.dumps(self.manifest, indent=1) + "\n")
 
     @property
     def missing(self) -> list[tuple[str, int]]:
         """(task, index) of the episodes that have no record yet, in the order of the list."""
         return [key for key in listed_keys(self.manifest) if key not in self.done]
 
+    def begin(self) -> None:
+        """Notes this invocation in the manifest, if there is anything to run."""
+        if self.missing:
+            write_atomically(self.folder / MANIFEST, json.dumps(self.manifest, indent=1) + "\n")
+
     def append(self, record: EpisodeRecord) -> None:
         """Writes one record and flushes it to the disk; a write that fails leaves no part of a line behind."""
         data = (json.dumps(record.to_json(), allow_nan=False) + "\n").encode()
+        if len(data) > MAX_LINE:
+            raise RecordError(f"the record of {record.episode} has {len(data)} bytes; the limit is {MAX_LINE}")
         try:
             written = os.pwrite(self._fd, data, self._end)
             if written != len(data):
                 written += os.pwrite(self._fd, data[written:], self._end + written)  # says why, by failing
             if written != len(data):
                 raise OSError(0, "the disk took only a part of the record")
-            os.fdatasync(self._fd) if hasattr(os, "fdatasync") else os.fsync(self._fd)
+            _flush(self._fd)
         except OSError as problem:
-            os.ftruncate(self._fd, self._end)
+            with contextlib.suppress(OSError):  # a cut last line is dropped by the next reader anyway
+                os.ftruncate(self._fd, self._end)
             raise RecordError(f"{self.path}: cannot be written: {problem.strerror or problem}") from None
         self._end += len(data)
 
     def drop_errors(self) -> int:
         """Removes the error records, so that their episodes run again; returns how many there were."""
-        kept = [record for record in self.done.values() if record.outcome is not Outcome.ERROR]
+        kept = {key: record for key, record in self.done.items() if record.outcome is not Outcome.ERROR}
         dropped = len(self.done) - len(kept)
         if dropped:
-            lines = "".join(json.dumps(record.to_json(), allow_nan=False) + "\n" for record in kept)
-            # In a copy first: a kill between truncating and writing must not lose what was measured.
-            copy = self.folder / (EPISODES + ".kept")
-            write_atomically(copy, lines)
-            fd = os.open(copy, os.O_RDWR | os.O_CLOEXEC)
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            os.replace(copy, self.path)
+            lines = "".join(json.dumps(record.to_json(), allow_nan=False) + "\n" for record in kept.values())
+            write_atomically(self.path, lines)
             os.close(self._fd)
-            self._fd, self._end = fd, len(lines.encode())
-            self.done = {record.episode.key: record for record in kept}
+            self._fd, self._end, self.done = os.open(self.path, os.O_RDWR | os.O_CLOEXEC), len(lines.encode()), kept
         return dropped
 
     def close(self) -> None:
         """Releases the folder."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        for fd in (self._fd, self._lock):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self._lock = -1
+
+
+def _require_ours(folder: Path) -> None:
+    """Raises RecordError where a folder holds something that a run did not write."""
+    if folder.exists() and not folder.is_dir():
+        raise RecordError(f"{folder} is a file, not a folder")
+    if not folder.exists() or (folder / MANIFEST).exists():
+        return
+    for path in folder.iterdir():  # what a run that was killed in its first moments leaves
+        started = path.name in (LOCK, EPISODES) and path.stat().st_size == 0
+        if not started and not (path.name.startswith(f".{MANIFEST}.") and path.name.endswith(".tmp")):
+            raise RecordError(f"{folder} exists and is not a run folder; give another --out")
+
+
+def _locked(folder: Path) -> int:
+    """A file descriptor that holds the folder's lock until it is closed."""
+    fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise RecordError(f"{folder} is being written by another process; wait for it, or give another --out") from None
+    return fd
+
+
+def _flush(fd: int) -> None:
+    """To the disk itself; the size is part of what fdatasync writes, times are not."""
+    (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(fd)
 
 
 def _joined(there: dict[str, Any], here: Mapping[str, Any], folder: Path) -> dict[str, Any]:

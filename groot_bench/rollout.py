@@ -59,6 +59,7 @@ class Rollout:
         self._slots = [Slot(job.worker) for _ in range(max(1, min(job.slots, len(job.episodes))))]
         self._waiting: deque[Slot] = deque()
         self._unseen: list[Episode] = []  # reset in a worker, not yet announced to the policy
+        self._announced: set[Episode] = set()  # announced to the policy, and not over
         self._failures_in_a_row = 0
         self._memory = BatchMemory()
         self._selector = selectors.DefaultSelector()
@@ -88,6 +89,8 @@ class Rollout:
     def _assign(self, slot: Slot) -> None:
         """Gives a free slot the next episode, if there is one."""
         while (attempt := self._queue.take(slot.task)) is not None:
+            if attempt.number > 1:  # the second try is made in a fresh process, whoever makes it
+                self._discard(slot)
             trial, station = Trial(attempt, self._job.protocol), self._job.stations[attempt.episode.task]
             fresh = slot.worker is None
             try:
@@ -146,20 +149,23 @@ class Rollout:
     def _take_reply(self, slot: Slot) -> None:
         trial = slot.trial
         assert trial is not None
+        try:
+            if slot.phase is Phase.RESETTING:
+                trial.begin(slot.reply)
+            else:
+                trial.execute(slot.sent_actions(), str(slot.reply["success"]), bool(slot.reply["ended"]))
+        except (KeyError, ValueError) as problem:
+            raise WorkerError("exception", f"the worker's reply makes no sense: {problem!r}") from None
         if slot.phase is Phase.RESETTING:
-            trial.begin(slot.reply)
             self._unseen.append(trial.episode)
             first = {name: array[0] for name, array in slot.traced(1).items()}
             for listener in self._listeners:
                 listener.begin(trial, first)
-        else:
-            success, ended = str(slot.reply["success"]), bool(slot.reply["ended"])
-            trial.execute(slot.sent_actions(), success, ended)
-            n = len(success)
-            if self._listeners:
-                actions = {name: array[:n] for name, array in slot.sent_actions().items()}
-                for listener in self._listeners:
-                    listener.chunk(trial, actions, success, slot.traced(n))
+        elif self._listeners:
+            n = len(str(slot.reply["success"]))
+            actions = {name: array[:n] for name, array in slot.sent_actions().items()}
+            for listener in self._listeners:
+                listener.chunk(trial, actions, str(slot.reply["success"]), slot.traced(n))
         if trial.over:
             self._finish(slot)
         else:
@@ -174,6 +180,7 @@ class Rollout:
         assert station is not None
         if self._unseen:
             self._ask("reset", self._unseen)
+            self._announced.update(self._unseen)
             self._unseen = []
         observation = stack(
             station.interface,
@@ -218,6 +225,7 @@ class Rollout:
         extra: dict[str, Any] = {}
         for listener in self._listeners:
             extra.update(listener.end(trial, outcome))
+        extra["retarget"] = dict(self._ask("report", trial.episode)) if trial.episode in self._announced else {}
         self._failures_in_a_row = 0
         slot.trial = None
         self._record(trial.record(extra))
@@ -250,6 +258,8 @@ class Rollout:
             )
 
     def _discard(self, slot: Slot) -> None:
+        if slot in self._waiting:
+            self._waiting.remove(slot)
         worker = slot.worker
         if worker is not None:
             self._queue.leave(slot.task)
@@ -265,7 +275,8 @@ class Rollout:
             listener.drop(trial)
 
     def _record(self, record: EpisodeRecord) -> None:
-        if record.episode not in self._unseen:
+        if record.episode in self._announced:
+            self._announced.remove(record.episode)
             self._ask("forget", [record.episode])
         self._on_record(record)
         for listener in self._listeners:

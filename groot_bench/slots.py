@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from groot_bench.errors import WorkerError
 from groot_bench.layout import Layout
 from groot_bench.policy import Interface
 from groot_bench.protocol import Protocol
@@ -32,6 +33,9 @@ class Phase(enum.Enum):
     IDLE = "has no episode"
 
 
+EXPECTING = (Phase.STARTING, Phase.MAKING, Phase.RESETTING, Phase.RUNNING)
+
+
 @dataclass(frozen=True)
 class Station:
     """How one task is set up in every slot: its interface, its memory, its settings."""
@@ -44,7 +48,8 @@ class Station:
     @functools.cached_property
     def signature(self) -> tuple[object, ...]:
         """Equal for tasks whose rows may share a batch."""
-        return (*sorted(self.interface.observation.items()), *sorted(self.interface.action.items()))
+        interface = self.interface
+        return (interface.horizon, *sorted(interface.observation.items()), *sorted(interface.action.items()))
 
 
 def make_station(
@@ -111,6 +116,8 @@ class Slot:
         reply = self.worker.poll()
         if reply is None:
             return False
+        if self.phase not in EXPECTING:
+            raise WorkerError("exception", f"the worker sent a reply although nothing was asked ({self.phase.value})")
         self.reply = reply
         if self.phase is Phase.STARTING:
             self._make_or_reset()

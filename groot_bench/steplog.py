@@ -15,10 +15,10 @@ import numpy as np
 from groot_bench.episode import Episode, Outcome
 from groot_bench.errors import RecordError, UsageError
 from groot_bench.listener import Listener
+from groot_bench.record import file_stem
 from groot_bench.spec import STATE
 from groot_bench.suite import Task
 from groot_bench.trial import Trial
-from groot_bench.video import file_stem
 
 FOLDER = "steps"
 

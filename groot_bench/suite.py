@@ -16,7 +16,7 @@ from typing import Protocol as TypingProtocol
 import numpy as np
 
 from groot_bench.episode import Episode, make_episode
-from groot_bench.errors import UnknownName, UsageError
+from groot_bench.errors import SuiteNotReady, UnknownName, UsageError
 from groot_bench.policy import Policy
 from groot_bench.protocol import Protocol
 from groot_bench.spec import VIDEO, Spec
@@ -60,8 +60,11 @@ class Suite:
         env: the environment side, "module:function" or "/path/file.py:function"; called as
             `make_env(task: str, settings: dict)` in the worker process.
         packages: distributions that the environment needs, whose versions go into the manifest.
+        pins: package -> the only version that this suite's numbers stand for.
         install: the command that makes the suite ready.
         expert: makes the scripted policy, or None where there is none.
+        python: the suite's own interpreter, where it cannot share the harness's; None for that one.
+        paths: folders that come first in sys.path of the worker process.
         variables: environment variables of the worker process; the user's own values win.
         settings: plain JSON values handed to `make_env` beside the protocol's.
     """
@@ -72,7 +75,10 @@ class Suite:
     protocols: Mapping[str, Protocol]
     env: str
     packages: tuple[str, ...] = ()
+    pins: Mapping[str, str] = field(default_factory=dict)
     install: str = ""
+    python: str | None = None
+    paths: tuple[str, ...] = ()
     expert: Callable[[], Policy] | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, object] = field(default_factory=dict)
@@ -85,6 +91,14 @@ class Suite:
         if full not in self.protocols:
             raise UnknownName(f"protocol of suite {self.name!r}", name, self.protocols)
         return self.protocols[full]
+
+    def unready(self, versions: Mapping[str, str | None]) -> str:
+        """What keeps the suite from running with these package versions, in words; "" when nothing does."""
+        missing = [name for name in self.packages if versions[name] is None]
+        if missing:
+            return f"missing {', '.join(missing)}"
+        wrong = [f"{name} is {versions[name]}, not {pin}" for name, pin in self.pins.items() if versions[name] != pin]
+        return ", ".join(wrong)
 
     def select(self, names: Sequence[str] | None = None) -> tuple[Task, ...]:
         """These tasks in the suite's order, or all of them."""
@@ -144,11 +158,19 @@ def load_suite(name: str) -> Suite:
 
     Raises:
         UnknownName: no package declares it.
+        SuiteNotReady: the package that declares it cannot be loaded.
+        UsageError: several packages declare it, or it is no Suite.
     """
-    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        if point.name == name:
-            suite = point.load()()
-            if not isinstance(suite, Suite):
-                raise UsageError(f"entry point {point.value!r} gave {type(suite).__name__}, not a Suite")
-            return suite
-    raise UnknownName("suite", name, suite_names())
+    points = {point.value: point for point in importlib.metadata.entry_points(group=ENTRY_POINTS) if point.name == name}
+    if not points:
+        raise UnknownName("suite", name, suite_names())
+    if len(points) > 1:
+        raise UsageError(f"suite {name!r} is declared twice, by {' and '.join(sorted(points))}; uninstall one of them")
+    (point,) = points.values()
+    try:
+        suite = point.load()()
+    except (ImportError, AttributeError) as problem:
+        raise SuiteNotReady(f"suite {name!r} cannot be loaded from {point.value!r}: {problem}") from problem
+    if not isinstance(suite, Suite):
+        raise UsageError(f"entry point {point.value!r} gave {type(suite).__name__}, not a Suite")
+    return suite

@@ -137,11 +137,11 @@ def _facts(run: Run) -> list[str]:
     facts.append(f"run seed {experiment['seed']}, policy seed {policy.get('seed')}")
     if packages:
         facts.append(
-            f"simulator: {packages}" + (f", graphics {experiment['graphics']}" if experiment["graphics"] else "")
+            f"simulator: {packages}" + (f", graphics {experiment['graphics']}" if experiment.get("graphics") else "")
         )
     if policy.get("privileged"):
         facts.append("**this policy reads the simulator's hidden state**")
-    return [f"- {fact}" for fact in facts]
+    return [f"- {_cell(fact)}" for fact in facts]
 
 
 def _table(rows: Sequence[Row], with_errors: bool, with_missing: bool) -> list[str]:

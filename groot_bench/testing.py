@@ -37,7 +37,7 @@ def fake_suite(tasks: Sequence[str] = ("Count",), *, cap: int = 20, chunk: int =
     frame = ArraySpec((1, side, side, 3), "uint8", "rgb", low=0, high=255)  # type: ignore[arg-type]
     observation = {
         "state.count": ArraySpec((1, 1)),
-        "state.noise": ArraySpec((1, 2)),
+        "state.noise": ArraySpec((1, 2), low=-2, high=4),
         "video.front": frame,
         "video.wrist": frame,
         f"{LANGUAGE}task": ArraySpec((), "str", "text"),

@@ -14,6 +14,9 @@ from groot_bench.policy import Query
 from groot_bench.protocol import Protocol
 from groot_bench.schedule import Attempt
 
+MAX_INSTRUCTION = 10_000  # characters
+MAX_ERROR = 20_000  # characters of an error that are kept, so that its line can be read again
+
 
 class Trial:
     """Accumulates an episode's record.
@@ -42,7 +45,10 @@ class Trial:
 
     def begin(self, reply: Mapping[str, Any]) -> None:
         """The environment has been reset."""
-        self.instruction = str(reply["instruction"])
+        instruction = reply["instruction"]
+        if not isinstance(instruction, str) or len(instruction) > MAX_INSTRUCTION:
+            raise ValueError(f"the instruction must be a text of at most {MAX_INSTRUCTION} characters")
+        self.instruction = instruction
         self._scene_hash = str(reply["scene_hash"])
         frames = reply["frames_hash"]
         self._frames_hash = None if frames is None else str(frames)
@@ -68,9 +74,7 @@ class Trial:
         asked, executed = self.next_steps, len(success)
         if not 1 <= executed <= asked or set(success) - {"0", "1"}:
             raise ValueError(f"the worker reports steps {success!r} for a chunk of {asked}")
-        # One row for each step, so that the digest does not depend on how steps were grouped into chunks.
-        rows = np.concatenate([actions[name][:executed] for name in sorted(actions)], axis=1)
-        self._actions.update(np.ascontiguousarray(rows).tobytes())
+        self._actions.update(action_bytes(actions, executed))
         for held in success:
             self.steps += 1
             if held == "1":
@@ -112,7 +116,7 @@ class Trial:
 
     def error_record(self, error: str) -> EpisodeRecord:
         """The record of a trial that could not be measured."""
-        return EpisodeRecord(episode=self.episode, outcome=Outcome.ERROR, error=error, **self._effort())
+        return EpisodeRecord(episode=self.episode, outcome=Outcome.ERROR, error=_shortened(error), **self._effort())
 
     def _effort(self) -> dict[str, Any]:
         return {
@@ -122,3 +126,22 @@ class Trial:
             "wall_seconds": round(time.perf_counter() - self._started, 4),
             "attempts": self.attempt,
         }
+
+
+def action_bytes(actions: Mapping[str, np.ndarray], steps: int) -> bytes:
+    """What `action_hash` digests: float32 rows, one a step, so that it does not matter how steps are chunked.
+
+    Args:
+        actions: name -> (n, D).
+        steps: how many of the n.
+    """
+    rows = np.concatenate([actions[name][:steps] for name in sorted(actions)], axis=1)
+    return np.ascontiguousarray(rows, np.float32).tobytes()
+
+
+def _shortened(text: str) -> str:
+    """A long text without its middle: what failed stands at the beginning, why at the end."""
+    if len(text) <= MAX_ERROR:
+        return text
+    half = MAX_ERROR // 2
+    return f"{text[:half]}\n... {len(text) - 2 * half} characters left out ...\n{text[-half:]}"

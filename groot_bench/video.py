@@ -15,6 +15,7 @@ import numpy as np
 from groot_bench.episode import Episode, Outcome
 from groot_bench.errors import RecordError, UsageError
 from groot_bench.listener import Listener
+from groot_bench.record import file_stem
 from groot_bench.suite import Task
 from groot_bench.trial import Trial
 
@@ -51,14 +52,6 @@ class VideoChoice:
         return self.kind != "failed" or outcome is Outcome.FAILURE
 
 
-def file_stem(episode: Episode) -> str:
-    """A file name for an episode; task names may be any text, so only harmless characters are taken over."""
-    safe = re.sub(r"[^A-Za-z0-9_.-]", "_", episode.task).lstrip(".")[:80]
-    if safe != episode.task:  # two tasks must not meet in one name; the seed tells them apart
-        safe += f"-{episode.seed:016x}"
-    return f"{safe}-{episode.index}"
-
-
 class VideoRecorder(Listener):
     """Films episodes, all cameras of the task side by side, one frame a control step.
 
@@ -82,9 +75,12 @@ class VideoRecorder(Listener):
         return task.cameras if episode is None or self._choice.films(episode) else ()
 
     def open(self, folder: Path, done: Sequence[Outcome], missing: int) -> None:
+        self._encoder.start()
         self._folder = folder / "videos"
         try:
             self._folder.mkdir(exist_ok=True)
+            for stale in self._folder.glob(".*.tmp.mp4"):  # left by a kill
+                stale.unlink()
         except OSError as problem:
             raise RecordError(f"{self._folder} cannot be made: {problem.strerror}") from None
 
@@ -111,11 +107,14 @@ class VideoRecorder(Listener):
         if film is None:
             return {}
         self._encoder.finish(film)
-        if not self._choice.keeps(outcome):
-            film.path.unlink(missing_ok=True)
-            return {}
         final = film.path.with_name(f"{file_stem(trial.episode)}.mp4")
-        film.path.replace(final)
+        try:
+            if not self._choice.keeps(outcome):
+                film.path.unlink(missing_ok=True)
+                return {}
+            film.path.replace(final)
+        except OSError as problem:
+            raise RecordError(f"{final}: cannot be written: {problem.strerror or problem}") from None
         return {"video": f"videos/{final.name}"}
 
     def drop(self, trial: Trial) -> None:
@@ -177,6 +176,8 @@ class _Encoder:
     def __init__(self) -> None:
         self._work: queue.Queue[tuple[_Film, np.ndarray | None] | None] = queue.Queue(MAX_QUEUED)
         self._thread = threading.Thread(target=self._run, name="video encoder", daemon=True)
+
+    def start(self) -> None:
         self._thread.start()
 
     def add(self, film: _Film, picture: np.ndarray) -> None:
@@ -190,8 +191,9 @@ class _Encoder:
             raise RecordError(f"{film.path}: the video cannot be written: {film.problem}")
 
     def close(self) -> None:
-        self._work.put(None)
-        self._thread.join()
+        if self._thread.is_alive():
+            self._work.put(None)
+            self._thread.join()
 
     def _run(self) -> None:
         while (work := self._work.get()) is not None:
@@ -201,7 +203,7 @@ class _Encoder:
                     film.close()
                 elif film.problem is None:
                     film.write(picture)
-            except (OSError, ValueError) as problem:  # PyAV's errors are one or the other; raised where it is awaited
+            except Exception as problem:  # noqa: BLE001  (the thread's boundary: raised again where the film is awaited)
                 film.problem = problem
             finally:
                 if picture is None:

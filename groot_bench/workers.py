@@ -7,6 +7,7 @@ parent holds open tells the child when the parent is gone, so nothing outlives a
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import mmap
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,13 @@ from typing import Any
 import numpy as np
 
 from groot_bench.errors import SuiteNotReady, WorkerError
+from groot_bench.interpreter import child_environment
 from groot_bench.layout import Layout
 
 LENGTH = struct.Struct("<I")
 MAX_MESSAGE = 1 << 24
 MAX_WORDS = 16_384  # bytes of the child's output that are kept
-EXIT_GRACE = 5.0  # seconds between asking a worker to close and killing it
+EXIT_GRACE = 2.0  # seconds between a worker's good-bye and killing it
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Worker:
                 stdout=output_write,
                 stderr=output_write,
                 pass_fds=(child_socket.fileno(), self._memory_fd, lifeline_read),
-                env={**self.settings.variables, **os.environ, "PYTHONUNBUFFERED": "1"},
+                env=child_environment(self.settings.python, self.settings.variables),
                 start_new_session=True,  # a Ctrl-C at the terminal is for the parent, which ends the workers itself
             )
         except OSError as problem:
@@ -141,6 +143,9 @@ class Worker:
     def send(self, do: str, **arguments: object) -> None:
         """Sends one command and starts its clock."""
         data = json.dumps({"do": do, **arguments}).encode()
+        if do == "reset":  # what was printed in earlier episodes must not be quoted in an error of this one
+            self.words()
+            self._words.clear()
         self._doing = do
         self.deadline = time.monotonic() + self.settings.timeout
         try:
@@ -212,23 +217,33 @@ class Worker:
         return self._words.decode(errors="replace").strip()
 
     def kill(self) -> None:
-        """Ends the process and frees what it shared, at once."""
-        if self.process.poll() is None:
+        """Ends the process and all that it started, and frees what it shared, at once."""
+        if self.process.returncode is None:  # not reaped yet, so its number cannot have gone to another process
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 self.process.kill()
-        self.process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel; it ends when that lets go
+                self.process.wait(EXIT_GRACE)
         self._free()
 
     def close(self) -> None:
         """Asks the environment to close, and kills the process where it does not."""
         try:
             self.send("close")
-            self.process.wait(EXIT_GRACE)
-        except (WorkerError, subprocess.TimeoutExpired):
+            self._exits()
+        except WorkerError:
             pass
         self.kill()
+
+    def _exits(self) -> bool:
+        """Whether the process ends by itself within the grace time; it is not reaped, so that `kill` can still act."""
+        deadline = time.monotonic() + EXIT_GRACE
+        while os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        return True
 
     def _free(self) -> None:
         if self._memory_fd < 0:
@@ -260,15 +275,15 @@ class Worker:
         return message
 
     def _death(self) -> WorkerError:
-        try:
-            code: int | None = self.process.wait(EXIT_GRACE)
-        except subprocess.TimeoutExpired:
-            code = None
-        if code is not None and code < 0:
-            how = f"was killed by {signal.Signals(-code).name}"
+        how = "closed its connection"
+        if self._exits():
+            words = self.words()
+            self.kill()
+            code = self.process.returncode
+            how = f"exited with code {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
         else:
-            how = "closed its connection" if code is None else f"exited with code {code}"
-        return WorkerError("crash", f"the environment process {how} during {self._doing!r}", self.words())
+            words = self.words()
+        return WorkerError("crash", f"the environment process {how} during {self._doing!r}", words)
 
 
 def worker_file() -> Path:
@@ -285,31 +300,3 @@ def _anonymous_file() -> int:
         return os.memfd_create("groot-bench")
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
-
-
-PROBE = """
-import importlib.metadata as m, json, platform, sys
-found = {}
-for name in sys.argv[1:]:
-    try: found[name] = m.version(name)
-    except m.PackageNotFoundError: found[name] = None
-print(json.dumps({"python": platform.python_version(), "packages": found}))
-"""
-
-
-def probe_versions(python: str, packages: Sequence[str]) -> dict[str, str | None]:
-    """The versions of these distributions under that interpreter (None where absent), and its own as "python".
-
-    Raises:
-        SuiteNotReady: the interpreter does not run.
-    """
-    try:
-        done = subprocess.run(
-            [python, "-c", PROBE, *packages], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
-        )
-        if done.returncode:
-            raise SuiteNotReady(f"the interpreter {python!r} failed: {done.stderr.strip()[-500:]}")
-        found = json.loads(done.stdout)
-    except (OSError, ValueError, subprocess.TimeoutExpired) as problem:
-        raise SuiteNotReady(f"the interpreter {python!r} does not run: {problem}") from None
-    return {"python": found["python"], **found["packages"]}

@@ -47,9 +47,9 @@ def test_fault_is_an_error_with_the_childs_words(fault: str, step: int, tmp_path
 
 def test_hang_is_killed_at_the_timeout_and_the_others_go_on(tmp_path: Path, healthy: Run) -> None:
     started = time.monotonic()
-    listed = run(tmp_path / "run", faults={"2": "hang"}, timeout=3.0)
-    assert time.monotonic() - started < 20
-    assert "no answer to 'run' within 3 s" in str(listed.records[2].error)
+    listed = run(tmp_path / "run", faults={"2": "hang"}, timeout=8.0)
+    assert time.monotonic() - started < 40
+    assert "no answer to 'run' within 8 s" in str(listed.records[2].error)
     assert "about to fail: hang" in str(listed.records[2].error)
     assert results(listed)[:2] + results(listed)[3:] == results(healthy)[:2] + results(healthy)[3:]
 

@@ -67,6 +67,37 @@ def test_record_cannot_make_the_merge_copy_any_file(path: str, tmp_path: Path) -
     file = one.folder / "episodes.jsonl"
     lines = file.read_text().splitlines()
     file.write_text("\n".join([json.dumps({**json.loads(lines[0]), "video": path}), *lines[1:]]) + "\n")
-    with pytest.raises(RecordError, match="outside videos/"):
+    with pytest.raises(RecordError, match=r"not videos/[AB]-\d\.mp4"):
         merge(tmp_path / "merged", [Run.load(one.folder)])
     assert not (tmp_path / "merged").exists()
+
+
+def test_links_in_a_run_folder_are_not_followed(tmp_path: Path) -> None:
+    one = shard(tmp_path, 1, 1)
+    file = one.folder / "episodes.jsonl"
+    lines = file.read_text().splitlines()
+    flat = json.loads(lines[0])
+    name = f"{flat['task']}-{flat['index']}"
+    file.write_text("\n".join([json.dumps({**flat, "video": f"videos/{name}.mp4"}), *lines[1:]]) + "\n")
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    for folder, ending in (("videos", "mp4"), ("steps", "parquet")):
+        (one.folder / folder).mkdir()
+        (one.folder / folder / f"{name}.{ending}").symlink_to(secret)
+    merge(tmp_path / "merged", [Run.load(one.folder)])
+    assert not [path for path in (tmp_path / "merged").rglob("*") if path.is_file() and "secret" in path.read_text()]
+
+
+def test_what_one_run_measured_heals_what_another_could_not(tmp_path: Path) -> None:
+    settings = {"episodes": 3, "slots": 1}
+    suite = fake_suite(faults={"1": "once:exit"}, fault_step=2, once=str(tmp_path / "once"))
+    healthy = evaluate(FakePolicy(), suite=suite, out=tmp_path / "healthy", **settings)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "run.json").write_text((healthy.folder / "run.json").read_text())
+    lines = (healthy.folder / "episodes.jsonl").read_text().splitlines()
+    failed = {key: json.loads(lines[1])[key] for key in ("suite", "protocol", "task", "index", "seed")}
+    failed = {**failed, "outcome": "error", "error": "it broke", "steps": 1}
+    (tmp_path / "broken" / "episodes.jsonl").write_text("\n".join([lines[0], json.dumps(failed), lines[2]]) + "\n")
+    broken = Run.load(tmp_path / "broken")
+    for i, order in enumerate(([healthy, broken], [broken, healthy], [broken, broken, healthy])):
+        assert results(merge(tmp_path / f"merged{i}", order)) == results(healthy)

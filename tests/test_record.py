@@ -17,26 +17,45 @@ from hypothesis import strategies as st
 from groot_bench import EpisodeRecord, Outcome, Run, evaluate
 from groot_bench.episode import make_episode
 from groot_bench.errors import RecordError
-from groot_bench.record import parse_record
+from groot_bench.schema import parse_record
+from groot_bench.summary import to_markdown
 from groot_bench.testing import FakePolicy, fake_suite
 
 texts = st.text(max_size=30)
 counts = st.integers(0, 10**9)
+gaps = st.lists(st.tuples(st.integers(2, 50), st.integers(0, 50)), max_size=4)
+
+
+def make_record(outcome: Outcome, gaps: list[tuple[int, int]], **fields: object) -> EpisodeRecord:
+    """A record that does not contradict itself: spans with these gaps before them and these lengths."""
+    if outcome is Outcome.ERROR:
+        return EpisodeRecord(outcome=outcome, error="it broke", **fields)  # type: ignore[arg-type]
+    spans, at = [], 0
+    for gap, length in gaps:
+        spans.append((at + gap, at + gap + length))
+        at = spans[-1][1]
+    first = spans[0][0] if spans else None
+    return EpisodeRecord(  # type: ignore[arg-type]
+        outcome=outcome,
+        success_once=bool(spans),
+        first_success_step=first,
+        success_spans=tuple(spans),
+        steps=at + 3,
+        **fields,
+    )
+
+
 records = st.builds(
-    EpisodeRecord,
-    episode=st.builds(make_episode, texts, texts, texts, counts, st.integers(0, 2**64)),
+    make_record,
     outcome=st.sampled_from(Outcome),
-    success_once=st.none() | st.booleans(),
+    gaps=gaps,
+    episode=st.builds(make_episode, texts, texts, texts, counts, st.integers(0, 2**64)),
     success_at_chunk_end=st.none() | st.booleans(),
-    first_success_step=st.none() | counts,
-    success_spans=st.lists(st.tuples(counts, counts), max_size=4).map(tuple),
-    steps=counts,
     queries=counts,
     instruction=st.none() | texts,
     retarget=st.dictionaries(texts, counts, max_size=3),
     sim_seconds=st.floats(0, 1e6),
     wall_seconds=st.floats(0, 1e6),
-    error=st.none() | texts,
     video=st.none() | texts,
 )
 
@@ -63,11 +82,12 @@ def edit(path: Path, line: int, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "JSONDecodeError"),
+        ("{", "Expecting property name"),
         ("[1, 2]", "expected an object, got list"),
-        ("{}", "KeyError"),
-        ('{"outcome": "splendid"}', "KeyError"),
-        ("", "JSONDecodeError"),
+        ("{}", "suite is missing"),
+        ("", "Expecting value"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"steps": NaN}', "NaN is not a number that JSON has"),
     ],
 )
 def test_malformed_line_is_named_with_file_and_number(text: str, message: str, folder: Path) -> None:
@@ -79,12 +99,22 @@ def test_malformed_line_is_named_with_file_and_number(text: str, message: str, f
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"outcome": "splendid"}, "'splendid' is not a valid Outcome"),
-        ({"index": 77}, "not in the run's list"),
-        ({"index": 0}, "recorded twice"),
-        ({"task": "Other"}, "not in the run's list"),
+        ({"outcome": "splendid"}, "outcome must be one of success, failure, error, got 'splendid'"),
+        ({"index": 77}, "not in the list of this run"),
+        ({"task": "Other"}, "not in the list of this run"),
         ({"suite": "toy"}, "another suite or protocol"),
-        ({"steps": "many"}, "steps must be a whole number"),
+        ({"seed": 5}, "another seed than the run's list says"),
+        ({"steps": "many"}, "steps must be a whole number, got 'many'"),
+        ({"steps": -7}, "steps must be a whole number, got '-7'"),
+        ({"steps": 1}, "success_spans end after the last of 1 steps"),
+        ({"error": 5}, "error must be text or null, got '5'"),
+        ({"error": "it broke"}, "contradict each other"),
+        ({"success_once": False}, "contradict each other"),
+        ({"success_spans": [[1e999, 2]]}, "Infinity is not a number that JSON has"),
+        ({"success_spans": [[5, 2]]}, "success_spans must be rising pairs of steps"),
+        ({"wall_seconds": "long"}, "wall_seconds must be a number"),
+        ({"retarget": {"limit": -1}}, "retarget must be an object of whole numbers"),
+        ({"video": 5}, "video must be text or null"),
     ],
 )
 def test_impossible_record_is_named_with_file_and_number(change: dict[str, object], message: str, folder: Path) -> None:
@@ -93,6 +123,51 @@ def test_impossible_record_is_named_with_file_and_number(change: dict[str, objec
     edit(path, 3, json.dumps({**flat, **change}))
     with pytest.raises(RecordError, match=rf"episodes\.jsonl:4: .*{message}"):
         Run.load(folder)
+
+
+def test_record_of_an_episode_that_is_recorded_already_is_refused(folder: Path) -> None:
+    path = folder / "episodes.jsonl"
+    edit(path, 3, path.read_text().splitlines()[1])
+    with pytest.raises(RecordError, match=r"episodes\.jsonl:4: .*recorded twice"):
+        Run.load(folder)
+
+
+def test_damaged_run_can_be_mended_and_gone_on_with_in_the_same_process(folder: Path) -> None:
+    whole = (folder / "episodes.jsonl").read_text()
+    edit(folder / "episodes.jsonl", 2, "{")
+    with pytest.raises(RecordError):
+        evaluate(FakePolicy(), suite=fake_suite(), out=folder)
+    (folder / "episodes.jsonl").write_text("".join(whole.splitlines(keepends=True)[:3]))
+    assert len(evaluate(FakePolicy(), suite=fake_suite(), out=folder).records) == 5
+
+
+@pytest.mark.parametrize("left", [[".lock"], [".lock", ".run.json.77.tmp"], [".lock", "episodes.jsonl"], []])
+def test_run_that_was_killed_in_its_first_moments_can_go_on(left: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    for name in left:
+        (out / name).write_text("{" if name.endswith(".tmp") else "")
+    assert len(evaluate(FakePolicy(), suite=fake_suite(), out=out).records) == 5
+    assert {path.name for path in out.iterdir()} == {".lock", "run.json", "episodes.jsonl"}
+
+
+def test_text_of_any_length_can_be_read_again(tmp_path: Path) -> None:
+    suite = fake_suite(faults={"1": "long"}, long=3_000_000)
+    run = evaluate(FakePolicy(), suite=suite, out=tmp_path / "run", slots=1)
+    error = str(run.records[1].error)
+    assert len(error) < 25_000
+    assert "characters left out" in error
+    assert "the physics exploded" in error
+
+
+def test_show_prints_no_control_characters_of_a_hostile_folder(folder: Path) -> None:
+    manifest = json.loads((folder / "run.json").read_text())
+    manifest["experiment"]["suite"]["packages"] = {"evil\x1b]0;pwned\x07": "1\n|<script>"}
+    (folder / "run.json").write_text(json.dumps(manifest))
+    page = to_markdown(Run.load(folder))
+    assert "\x1b" not in page
+    assert "\x07" not in page
+    assert "<script>" not in page
 
 
 def test_overlong_line_is_refused_without_reading_it_whole(folder: Path) -> None:
@@ -107,9 +182,11 @@ def test_overlong_line_is_refused_without_reading_it_whole(folder: Path) -> None
     [
         ({"schema": 99}, "has schema 99; this version reads 1 to 1"),
         ({"schema": None}, "no schema number"),
-        ({"shard": [3, 2]}, "shard 3/2 is impossible"),
-        ({"experiment": {}}, "KeyError"),
+        ({"shard": [3, 2]}, r"shard \[3, 2\] is impossible"),
+        ({"experiment": {}}, "suite must be an object"),
         ({"episodes": [["Count", 0, 5]]}, "seed that its key does not give"),
+        ({"episodes": []}, "experiment.tasks are not those of the listed episodes"),
+        ({"invocations": 3}, "invocations must be a list"),
     ],
 )
 def test_damaged_manifest_is_named(change: dict[str, object], message: str, folder: Path) -> None:
@@ -198,7 +275,7 @@ def test_full_disk_ends_the_run_with_whole_lines_and_it_can_go_on(tiny_disk: Pat
     kept = Run.load(out).records
     assert 10 <= len(kept) < 200
     assert (out / "episodes.jsonl").read_bytes().endswith(b"\n")
-    assert {path.name for path in out.iterdir()} == {"run.json", "episodes.jsonl"}
+    assert {path.name for path in out.iterdir()} == {"run.json", "episodes.jsonl", ".lock"}
     subprocess.run(["mount", "-o", "remount,size=4m", str(tiny_disk)], check=True)
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from laws import LAYOUTS, results
+from laws import LAYOUTS, children, results, wait_gone
 
 from groot_bench import Outcome, Run, evaluate, load_suite
 from groot_bench.errors import PolicyError, RunAborted
@@ -79,10 +84,12 @@ def test_every_episode_is_recorded_exactly_once_and_in_full(tmp_path: Path) -> N
     assert len(lines) == 34
 
 
-def test_policy_sees_reset_before_the_first_query_of_each_episode(tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", [0, 2])
+def test_policy_sees_reset_before_the_first_query_of_each_episode(step: int, tmp_path: Path) -> None:
     policy = FakePolicy()
     once = tmp_path / "marker"
-    run(tmp_path / "run", fake_suite(faults={"1": "once:segfault"}, once=str(once)), policy, slots=3)
+    faults = {"1": "once:segfault", "2": "exit", "3": "raise"}
+    run(tmp_path / "run", fake_suite(faults=faults, fault_step=step, once=str(once)), policy, slots=3)
     alive: set[object] = set()
     asked: dict[object, int] = {}
     for call, arguments in policy.calls:
@@ -97,7 +104,7 @@ def test_policy_sees_reset_before_the_first_query_of_each_episode(tmp_path: Path
             else:
                 alive.remove(one)
     assert not alive, "the policy was told of every episode that is over"
-    assert len(asked) == 5
+    assert len(asked) == 5 if step else 3, "what never began is never announced"
 
 
 def test_policy_batches_have_one_fixed_shape(tmp_path: Path) -> None:
@@ -245,3 +252,69 @@ def test_suite_names_its_tasks_with_one_interface_in_one_batch(tmp_path: Path) -
     listed = evaluate("expert", suite=toy, episodes=4, slots=5, out=tmp_path / "run")
     assert len(listed.records) == 12
     assert not [record.error for record in listed.records if record.error]
+
+
+def test_worker_that_dies_while_it_waits_for_the_policy_is_replaced(tmp_path: Path) -> None:
+    """With one row a batch, two of three slots wait while the policy is busy; their processes are killed there."""
+    killed: list[int] = []
+
+    def rule(observation, queries):  # type: ignore[no-untyped-def]
+        if len(killed) < 2:
+            time.sleep(0.3)
+            for pid in children(os.getpid()):
+                if len(killed) < 2 and pid not in killed:
+                    killed.append(pid)
+                    os.kill(pid, signal.SIGKILL)
+        return np.zeros((len(queries), 8, 2))
+
+    healthy = run(
+        tmp_path / "healthy", policy=FakePolicy(lambda o, q: np.zeros((len(q), 8, 2)), batch_size=1), episodes=9
+    )
+    wounded = run(tmp_path / "run", policy=FakePolicy(rule, batch_size=1), slots=3, episodes=9)
+    assert len(killed) == 2
+    assert results(wounded) == results(healthy)
+    assert sum(record.attempts == 2 for record in wounded.records) == 2
+
+
+def test_second_try_is_made_in_a_fresh_process(tmp_path: Path) -> None:
+    """Whichever slot makes it: the environment tells how many episodes its process has seen."""
+    suite = fake_suite(("A", "B"), faults={"A:5": "raise"}, count_resets=str(tmp_path / "resets"), success=[3, 3])
+    listed = run(tmp_path / "run", suite, slots=3, episodes=8)
+    assert [record.episode.key for record in listed.records if record.error] == [("A", 5)]
+    tries = [line.split() for line in (tmp_path / "resets").read_text().splitlines() if line.startswith("A 5 ")]
+    assert len(tries) == 2
+    assert tries[1][2] == "1"
+
+
+def test_hashes_of_strings_are_the_same_in_every_worker(tmp_path: Path) -> None:
+    listed = run(tmp_path / "run", fake_suite(hash_in_instruction=True), slots=3, episodes=9)
+    assert len({str(record.instruction).rpartition("#")[2] for record in listed.records}) == 1
+
+
+def test_counters_of_the_policy_stand_in_the_record(tmp_path: Path) -> None:
+    class Counting(FakePolicy):
+        def report(self, episode):  # type: ignore[no-untyped-def]
+            return {"limit": episode.index, "unreachable": 0}
+
+    listed = run(tmp_path / "run", policy=Counting())
+    assert [record.retarget for record in listed.records] == [{"limit": i, "unreachable": 0} for i in range(5)]
+
+
+def test_simulator_that_is_stuck_in_c_code_dies_with_its_parent(tmp_path: Path) -> None:
+    code = (
+        "import sys; from groot_bench import evaluate; from groot_bench.testing import FakePolicy, fake_suite; "
+        "suite = fake_suite(faults={'0': 'stuck'}, once=sys.argv[2]); "
+        "evaluate(FakePolicy(), suite=suite, episodes=1, slots=1, out=sys.argv[1])"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "run"), str(tmp_path / "stuck")]
+    process = subprocess.Popen(command)
+    while not (tmp_path / "stuck").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.2)
+    workers = children(process.pid)
+    grandchildren = [pid for worker in workers for pid in children(worker)]
+    assert grandchildren
+    process.kill()
+    process.wait()
+    wait_gone([*workers, *grandchildren], 3.0)

@@ -10,8 +10,9 @@ from laws import results
 
 from groot_bench import Outcome, Run, evaluate
 from groot_bench.errors import UsageError
+from groot_bench.record import file_stem
 from groot_bench.testing import FakePolicy, fake_suite
-from groot_bench.video import VideoChoice, file_stem
+from groot_bench.video import VideoChoice
 
 av = pytest.importorskip("av", reason="PyAV is not installed: make test installs it")
 

@@ -14,12 +14,14 @@ the protocol, which has a socket of its own.
 """
 
 import faulthandler
+import fcntl
 import hashlib
 import importlib
 import importlib.util
 import json
 import mmap
 import os
+import signal
 import socket
 import struct
 import sys
@@ -108,6 +110,8 @@ class Worker:
             trace: the names of what is traced of this episode; None for all that has a place.
         """
         instruction = self._env.reset(seed, index)
+        if self._audit:
+            self._audit.untouched("reset")
         if not isinstance(instruction, str):
             raise TypeError("reset must return the instruction (a str), got %s" % type(instruction).__name__)
         scene_hash = digest(self._env.scene())
@@ -140,7 +144,7 @@ class Worker:
             action = {name: view[i].copy() for name, view in self._actions.items()}
             held, ended = self._env.step(action)
             if self._audit:
-                self._audit.after_step()
+                self._audit.untouched("step")
             success += "1" if held else "0"
             traced = self._trace(i, trace)
             if ended or (held and stop_on_success):
@@ -199,10 +203,10 @@ class Audit:
         self._arrays = dict(arrays)
         self._copies = {name: array.copy() for name, array in arrays.items()}
 
-    def after_step(self):
+    def untouched(self, by):
         for name, array in self._arrays.items():
             if array.tobytes() != self._copies[name].tobytes():
-                raise AssertionError("%s, returned by observe(), was written by a later step()" % name)
+                raise AssertionError("%s, returned by observe(), was written by a later %s()" % (name, by))
 
 
 def put(name, arrays, view):
@@ -232,7 +236,9 @@ def load(where):
     """The function behind "module:function" or "/path/file.py:function"."""
     module, _, function = where.rpartition(":")
     if module.endswith(".py"):
-        spec = importlib.util.spec_from_file_location(os.path.splitext(os.path.basename(module))[0], module)
+        # A name of our own: a file called mujoco.py must not stand in for the module of that name.
+        name = "_groot_env_" + os.path.splitext(os.path.basename(module))[0]
+        spec = importlib.util.spec_from_file_location(name, module)
         if spec is None or spec.loader is None:
             raise ImportError("cannot load %s" % module)
         loaded = importlib.util.module_from_spec(spec)
@@ -254,7 +260,15 @@ def adopt_package(name, folder):
 
 
 def die_with_parent(lifeline_fd):
-    """Ends this process when the parent does, however it does: the parent holds the pipe's other end."""
+    """Ends this process when the parent does, however it does: the parent holds the pipe's other end.
+
+    On Linux the kernel itself kills the whole process group when that end closes, which also works while the simulator
+    is stuck in C code; elsewhere a thread does it, as soon as it gets to run.
+    """
+    if hasattr(fcntl, "F_SETSIG"):
+        fcntl.fcntl(lifeline_fd, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(lifeline_fd, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(lifeline_fd, fcntl.F_SETFL, fcntl.fcntl(lifeline_fd, fcntl.F_GETFL) | os.O_ASYNC)
 
     def wait():
         while os.read(lifeline_fd, 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from groot_bench.provenance import fingerprint
 from groot_bench.record import Run
 from groot_bench.steplog import read_actions
 from groot_bench.suite import Task
+from groot_bench.trial import action_bytes
 
 
 class ReplayPolicy(Policy):
@@ -54,7 +56,10 @@ class ReplayPolicy(Policy):
                     f"{self._run.folder} has no measured episode {episode} with seed {episode.seed} to replay; it must"
                     f" be a run of the same suite, protocol, task and --seed"
                 )
-            self._actions[episode.key] = read_actions(self._run.folder, episode, record.steps)
+            actions = read_actions(self._run.folder, episode, record.steps)
+            if hashlib.blake2b(action_bytes(actions, record.steps), digest_size=16).hexdigest() != record.action_hash:
+                raise PolicyError(f"{self._run.folder}: the step log of {episode} is not what its record was made of")
+            self._actions[episode.key] = actions
 
     def act(self, observation: Observation, queries: Sequence[Query]) -> Action:
         chunks = [self._chunk(query) for query in queries]

@@ -17,10 +17,10 @@ def rotation_vector(rotation: np.ndarray) -> np.ndarray:
     )
     sine, cosine = 0.5 * float(np.linalg.norm(twice_sine)), 0.5 * (float(np.trace(rotation)) - 1.0)
     angle = math.atan2(sine, cosine)
-    if angle < 1e-6:  # sine and angle agree to the last bit
-        return 0.5 * twice_sine
     if sine > 1e-6:
         return twice_sine * (angle / (2.0 * sine))
+    if cosine > 0.0:  # next to no rotation: sine and angle agree to the last bit
+        return 0.5 * twice_sine
     # Near pi the antisymmetric part vanishes; the symmetric one is 2 a a' - 1, whose longest column is the axis.
     outer = 0.5 * (rotation + np.eye(3))
     axis = outer[:, int(np.argmax(np.diag(outer)))]

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from groot_bench.errors import SuiteNotReady, WorkerError
+from groot_bench.interpreter import probe_versions
 from groot_bench.keymap import KeyMap, Part, TaskMap, parse_keymap
 from groot_bench.layout import Layout
 from groot_bench.protocol import Protocol
 from groot_bench.spec import VIDEO, ArraySpec
 from groot_bench.suite import Suite, Task, suite_names
-from groot_bench.workers import Worker, WorkerSettings, probe_versions
+from groot_bench.workers import Worker, WorkerSettings
 
 ENV = "groot_envs.gymnasium.env:make_env"
 PROBE = "groot_envs.gymnasium.probe:make_probe"

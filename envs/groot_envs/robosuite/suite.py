@@ -25,6 +25,7 @@ def make_suite() -> Suite:
         protocols={protocol.name: protocol for protocol in _protocols()},
         env="groot_envs.robosuite.env:make_env",
         packages=("robosuite", "mujoco", "numpy"),
+        pins={"robosuite": "1.5.2", "mujoco": "3.9.0"},
         # robosuite's own requirements pin mink==0.0.5 and with it numpy<2, for a controller that is not used here.
         install="pip install 'groot-bench[robosuite]' && pip install --no-deps robosuite==1.5.2",
         expert=_expert,

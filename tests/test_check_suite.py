@@ -1,0 +1,51 @@
+"""`check_suite` passes what keeps the contract, and names each law that is broken."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from groot_bench import load_suite
+from groot_bench.suite import Suite
+from groot_bench.testing import CheckFailed, check_suite, fake_suite
+
+
+def test_toy_and_a_healthy_fake_keep_the_contract() -> None:
+    check_suite(load_suite("toy"))
+    check_suite(fake_suite(("A", "B"), chance=0.0))
+
+
+BROKEN = {
+    "leak": "the same episode after another episode differs in scene_hash",
+    "shared": "state.count, returned by observe(), was written by a later",
+    "unseeded": "the same episode in a fresh process differs in",
+    "same": "two episodes with different seeds have the same scene hash",
+    "mute": "the instruction is empty",
+    "wild": "is outside its bounds -2 to 4",
+}
+
+
+@pytest.mark.parametrize("sin", BROKEN)
+def test_broken_law_is_named(sin: str) -> None:
+    with pytest.raises(CheckFailed) as caught:
+        check_suite(fake_suite(chance=0.0, sin=sin), episodes=1)
+    assert BROKEN[sin] in str(caught.value) or (sin == "shared" and "same memory twice" in str(caught.value))
+
+
+def test_task_that_solves_itself_is_named() -> None:
+    with pytest.raises(CheckFailed, match="Count: the zero policy succeeded in episode 0"):
+        check_suite(fake_suite(success=[1, 3]), episodes=1)
+
+
+def test_expert_that_never_succeeds_is_named() -> None:
+    toy = load_suite("toy")
+    short = dataclasses.replace(toy.protocol(), step_caps={"Reach": 3, "Coin50": 3, "Coin90": 3})
+    hopeless: Suite = dataclasses.replace(toy, protocols={short.name: short})
+    with pytest.raises(CheckFailed, match="Reach: the expert succeeded in none of 2 episodes"):
+        check_suite(hopeless, ["Reach"], episodes=2)
+
+
+def test_environment_that_cannot_be_made_is_named() -> None:
+    with pytest.raises(CheckFailed, match="No module named 'no_such_simulator'"):
+        check_suite(fake_suite(("Import",)), episodes=1)
