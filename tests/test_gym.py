@@ -137,7 +137,7 @@ def test_spaces_are_those_of_the_suite() -> None:
     assert env.observation_space["video.top"] == gymnasium.spaces.Box(0, 255, (1, 64, 64, 3), np.uint8)
     assert isinstance(env.observation_space["annotation.human.task_description"], gymnasium.spaces.Text)
     fake = BenchEnv(fake_suite(), "Count")
-    assert fake.observation_space["state.noise"] == gymnasium.spaces.Box(-np.inf, np.inf, (1, 2), np.float32)
+    assert fake.observation_space["state.count"] == gymnasium.spaces.Box(-np.inf, np.inf, (1, 1), np.float32)
 
 
 def test_the_same_seed_is_the_same_episode(coin: gymnasium.Env) -> None:

@@ -90,6 +90,9 @@ def test_expert_succeeds_in_at_least_95_percent_of_50(task: str, tmp_path: Path)
     listed = evaluate("expert", suite="robosuite", tasks=[task], episodes=50, slots=2, out=tmp_path / "run")
     outcomes = [record.outcome for record in listed.records]
     assert outcomes.count(Outcome.SUCCESS) >= 48
+    # The law again, where hands touch things: the same episodes alone, in one slot.
+    alone = evaluate("expert", suite="robosuite", tasks=[task], episodes=3, slots=1, out=tmp_path / "alone")
+    assert results(alone) == results(listed)[:3]
 
 
 def test_experts_success_does_not_hang_on_the_chunk_length(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ class FakeEnv:
         step_seconds, reset_seconds: how long they take.
         frame: side of the square frames [px].
         faults: "<task>:<index>" or "<index>" -> a fault, done at `fault_step` (0 is reset). Faults: raise, segfault,
-            exit, hang, stuck, print, long, nan, shape, end. "once:<fault>" is done only while the file `once` is absent.
+            exit, hang, stuck, print, long, nan, shape, end. "once:<fault>" is done only while file `once` is absent.
         once: path of that file.
         count_resets: path of a file that gets a line "<task> <index> <resets of this process>" for each reset.
         sin: a law that it breaks all the time: leak (state of one episode reaches the next), shared (observations are
