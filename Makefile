@@ -39,8 +39,10 @@ $(INSTALLED)-test: pyproject.toml | $(VENV)
 $(VENV):
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
 	    || { echo "groot-bench needs Python 3.10 to 3.12; name one: make PYTHON=python3.11 ..." >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) \
-	    || { rm -rf $(VENV); echo "no venv module; on Debian and Ubuntu: apt-get install -y python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { \
+	    rm -rf $(VENV); echo "this Python has no ensurepip; its pip makes the environment instead"; \
+	    $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; \
+	} || { rm -rf $(VENV); echo "no environment could be made; on Debian and Ubuntu: apt-get install -y python3-venv" >&2; exit 1; }
 
 # The OpenGL library that frames are rendered with; a system package, so only root can install it.
 gl: | $(VENV)

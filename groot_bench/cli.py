@@ -86,6 +86,7 @@ def _add_eval(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     policy.add_argument("--policy", metavar="NAME", help="zero, random, expert or replay")
     policy.add_argument("--ckpt", metavar="PATH", help="a GR00T checkpoint (not available yet)")
     what.add_argument("--replay", metavar="RUN", help="the run whose actions --policy replay plays")
+    what.add_argument("--retarget", metavar="NAME", help="a retargeting layer (not available yet)")
     what.add_argument("--episodes", type=int, metavar="N", help="episodes of each task (default: the protocol's)")
     what.add_argument("--seed", type=int, default=0, metavar="N", help="run seed: start states (default: 0)")
     what.add_argument("--policy-seed", type=int, default=0, metavar="N", help="seed of the policy's noise (default: 0)")
@@ -121,6 +122,8 @@ def _eval(args: argparse.Namespace) -> int:
             "--ckpt is reserved for GR00T checkpoints, which this version cannot load yet; use --policy "
             "zero, random, expert or replay, or groot_bench.evaluate() with a policy of your own"
         )
+    if args.retarget is not None:
+        raise UsageError("--retarget is reserved for the retargeting layer, which this version does not have yet")
     from groot_bench.evaluation import Evaluation
 
     signal.signal(signal.SIGTERM, _interrupt)  # what cluster schedulers send before SIGKILL

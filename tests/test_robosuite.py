@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
-from laws import LAYOUTS, kill_after, results, wait_gone
+from laws import LAYOUTS, children, kill_after, recorded, results, wait_gone
 
 from groot_bench import Outcome, Run, evaluate, load_suite
 from groot_bench.testing import check_suite
@@ -110,3 +115,58 @@ def test_replay_of_a_real_run_meets_every_scene_again(tmp_path: Path) -> None:
     for one, two in zip(original.records, replayed.records, strict=True):
         assert one.result()[:-2] == two.result()[:-2]
         assert one.action_hash == two.action_hash
+
+
+def test_worker_that_segfaults_costs_nothing_but_time(tmp_path: Path) -> None:
+    settings = {"suite": "robosuite", "tasks": ["Lift"], "episodes": 8, "slots": 2, "max_steps": 60, "cameras": "none"}
+    healthy = evaluate("random", out=tmp_path / "healthy", **settings)
+    stop = threading.Event()
+    hit: list[int] = []
+
+    def assassin() -> None:
+        while not stop.is_set() and not hit:
+            if recorded(tmp_path / "run") >= 2:
+                hit.append(children(os.getpid())[0])
+                os.kill(hit[0], signal.SIGSEGV)
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=assassin)
+    thread.start()
+    try:
+        wounded = evaluate("random", out=tmp_path / "run", **settings)
+    finally:
+        stop.set()
+        thread.join()
+    assert hit
+    assert results(wounded) == results(healthy)
+
+
+POISON = """
+import random
+import numpy as np
+import robosuite  # imports many libraries, whose own imports may draw numbers
+from groot_envs.robosuite.env import make_env as make
+
+def forbidden(*arguments, **keywords):
+    raise AssertionError("a global generator was used")
+
+def make_env(task, settings):
+    for name in "rand randn randint random uniform normal choice shuffle permutation seed random_sample".split():
+        setattr(np.random, name, forbidden)
+    for name in "random uniform randint choice shuffle gauss sample seed".split():
+        setattr(random, name, forbidden)
+    return make(task, settings)
+"""
+
+
+def test_simulator_reads_no_global_generator(tmp_path: Path) -> None:
+    """What is left to seed before a reset is all seeded: robosuite's own generators; see `check_suite` for those."""
+    (tmp_path / "poisoned.py").write_text(POISON)
+    suite = load_suite("robosuite")
+    poisoned = dataclasses.replace(suite, env=f"{tmp_path / 'poisoned.py'}:make_env")
+    settings = {"tasks": ["Lift", "Door", "TwoArmLift", "LiftPandaOmron"], "episodes": 2, "slots": 2}
+    settings = {**settings, "max_steps": 16, "cameras": "none"}
+    one = evaluate("random", suite=suite, out=tmp_path / "one", **settings)
+    two = evaluate("random", suite=poisoned, out=tmp_path / "two", **settings)
+    assert not [record.error for record in two.records if record.error]
+    assert results(one) == results(two)
