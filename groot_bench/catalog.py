@@ -11,11 +11,13 @@ from groot_bench.errors import SuiteNotReady, UsageError
 from groot_bench.interpreter import probe_versions
 from groot_bench.suite import Suite, load_suite, suite_names
 
+READY = "ready"
+
 
 def list_suites(python: str | None = None) -> list[dict[str, Any]]:
-    """Each installed suite: name, tasks, protocols (the default first), and `state`.
+    """Each installed suite: name, tasks, protocols (the default first), `state`, and `fix`.
 
-    The state is "ready", or what is missing and the command that brings it.
+    The state is "ready", perhaps with a restriction, or what is missing; the fix is the command that mends it, or "".
 
     Args:
         python: the interpreter of the environments; None for each suite's own.
@@ -27,23 +29,23 @@ def _entry(name: str, python: str | None) -> dict[str, Any]:
     try:
         suite = load_suite(name)
     except UsageError as problem:
-        return {"name": name, "tasks": [], "protocols": [], "state": f"broken: {problem}"}
-    return {"name": name, "tasks": list(suite.tasks), "protocols": list(suite.protocols), "state": state(suite, python)}
+        return {"name": name, "tasks": [], "protocols": [], "state": f"broken: {problem}", "fix": ""}
+    state, fix = _state(suite, python)
+    return {"name": name, "tasks": list(suite.tasks), "protocols": list(suite.protocols), "state": state, "fix": fix}
 
 
-def state(suite: Suite, python: str | None) -> str:
-    """Whether a suite can run under that interpreter (None: its own), in words."""
+def _state(suite: Suite, python: str | None) -> tuple[str, str]:
     try:
         versions = probe_versions(python or suite.python or sys.executable, suite.packages, suite.variables)
     except SuiteNotReady as problem:
-        return f"missing its interpreter ({problem}): {suite.install}"
+        return str(problem), ""
     unready = suite.unready(versions)
     if unready:
-        return f"{unready}: {suite.install}"
+        return unready, suite.install
     backend = graphics.backend(suite.variables)
     if backend in graphics.BACKENDS and not graphics.is_present(backend):
-        return f"ready without cameras; for cameras: {graphics.install_command(backend)}"
-    return "ready"
+        return f"{READY} without cameras", graphics.install_command(backend)
+    return READY, ""
 
 
 def to_markdown(suites: Sequence[dict[str, Any]]) -> str:
@@ -51,5 +53,6 @@ def to_markdown(suites: Sequence[dict[str, Any]]) -> str:
     lines = ["| suite | tasks | protocols | state |", "|---|---|---|---|"]
     for suite in suites:
         tasks, protocols = ", ".join(suite["tasks"]), ", ".join(suite["protocols"])
-        lines.append(f"| {suite['name']} | {tasks} | {protocols} | {suite['state']} |")
+        fix = f": {suite['fix']}" if suite["fix"] else ""
+        lines.append(f"| {suite['name']} | {tasks} | {protocols} | {suite['state']}{fix} |")
     return "\n".join(lines)

@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exception(error.__cause__)
         print(f"groot-bench: error: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("groot-bench: stopped", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:  # the reader of stdout has gone, as in `groot-bench list | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -176,6 +179,9 @@ def _list(args: argparse.Namespace) -> int:
     from groot_bench import catalog
 
     suites = catalog.list_suites()
+    for suite in suites if args.json else ():  # one text, as the table shows it
+        fix = suite.pop("fix")
+        suite["state"] += f": {fix}" if fix else ""
     print(json.dumps({"suites": suites}, indent=1) if args.json else catalog.to_markdown(suites))
     return 0
 

@@ -47,13 +47,13 @@ def examine(python: str) -> list[Finding]:
     findings = [
         Finding("groot-bench", "ok", f"{version()}, Python {platform.python_version()}, {python}", ""),
         Finding("machine", "ok", _machine(), ""),
-        _extra("video", "av", "--video"),
-        _extra("steps", "pyarrow", "--log-steps and --policy replay"),
-        _extra("gymnasium", "gymnasium", "gymnasium environments"),
+        _extra("video", "av", "av>=14", "--video"),
+        _extra("steps", "pyarrow", "pyarrow>=17", "--log-steps and --policy replay"),
+        _extra("gymnasium", "gymnasium", "gymnasium>=1.0", "gymnasium environments"),
     ]
     for suite in catalog.list_suites(None if python == sys.executable else python):
-        found, _, fix = suite["state"].partition(": ")
-        findings.append(Finding(f"suite {suite['name']}", "ok" if found.startswith("ready") else "missing", found, fix))
+        well = suite["state"].startswith(catalog.READY)
+        findings.append(Finding(f"suite {suite['name']}", "ok" if well else "missing", suite["state"], suite["fix"]))
     return findings + [_graphics(name, python) for name in ("egl", "osmesa")]
 
 
@@ -69,10 +69,10 @@ def _machine() -> str:
     return f"{os.cpu_count()} cores, {memory:.1f} GiB memory, {free:.0f} GiB free on this disk"
 
 
-def _extra(name: str, module: str, use: str) -> Finding:
+def _extra(name: str, module: str, requirement: str, use: str) -> Finding:
     if importlib.util.find_spec(module) is not None:
         return Finding(f"extra {name}", "ok", f"{module} is installed", "")
-    return Finding(f"extra {name}", "missing", f"needed for {use}", f"pip install 'groot-bench[{name}]'")
+    return Finding(f"extra {name}", "missing", f"needed for {use}", f"pip install '{requirement}'")
 
 
 def _graphics(name: str, python: str) -> Finding:

@@ -19,7 +19,7 @@ from groot_bench.policy import Policy, require_fit
 from groot_bench.provenance import fingerprint, invocation, policy_entry, protocol_entry, to_plain, version
 from groot_bench.record import Run, RunWriter, new_manifest
 from groot_bench.rollout import Job, Rollout
-from groot_bench.slots import default_slots, make_station
+from groot_bench.slots import default_slots, make_station, worker_settings
 from groot_bench.spec import VIDEO
 from groot_bench.suite import Suite, Task, load_suite
 from groot_bench.video import VideoChoice
@@ -245,13 +245,7 @@ class Evaluation:
         return tracing + bars, tracing
 
     def _worker_settings(self) -> WorkerSettings:
-        return WorkerSettings(
-            env=self.suite.env,
-            python=self._python,
-            variables=self.suite.variables,
-            paths=self.suite.paths,
-            timeout=self.settings.timeout,
-        )
+        return worker_settings(self.suite, self._python, timeout=self.settings.timeout)
 
     def _announcement(self, done: int, missing: int, again: int) -> str:
         policy = self.policy.info.name

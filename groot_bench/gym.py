@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +25,7 @@ except ModuleNotFoundError as missing:
     if missing.name != "gymnasium":
         raise
     raise ModuleNotFoundError(
-        "groot_bench.gym needs gymnasium: pip install 'groot-bench[gymnasium]'", name="gymnasium"
+        "groot_bench.gym needs gymnasium: pip install 'gymnasium>=1.0'", name="gymnasium"
     ) from None
 
 from groot_bench import graphics
@@ -35,10 +34,10 @@ from groot_bench.errors import SpecMismatch, UnknownName, UsageError
 from groot_bench.evaluation import CAMERAS, require_ready, without_cameras
 from groot_bench.policy import Interface
 from groot_bench.protocol import Protocol
-from groot_bench.slots import make_station
+from groot_bench.slots import make_station, worker_settings
 from groot_bench.spec import ArraySpec, check_arrays
 from groot_bench.suite import Suite, load_suite, suite_names
-from groot_bench.workers import Worker, WorkerSettings
+from groot_bench.workers import Worker
 
 NAMESPACE = "groot_bench"
 RENDER_MODES = ("rgb_array",)
@@ -105,11 +104,9 @@ class BenchEnv(gymnasium.Env[Observed, Mapping[str, Any]]):
         self.metadata = _metadata(self.protocol, bool(self.task.cameras))
         self.observation_space = spaces.Dict({name: _space(spec) for name, spec in self.task.observation.items()})
         self.action_space = spaces.Dict({name: _space(spec) for name, spec in self.task.action.items()})
-        require_ready(self.suite, python or sys.executable)
+        self._settings = worker_settings(self.suite, python, timeout=timeout)
+        require_ready(self.suite, self._settings.python)
         self._require_graphics()
-        self._settings = WorkerSettings(
-            env=self.suite.env, python=python or sys.executable, variables=self.suite.variables, timeout=timeout
-        )
         # What is seen is traced, not observed: a worker traces every step, but observes only where a query follows.
         seen = dict.fromkeys(name for name, spec in self.task.observation.items() if not spec.is_text)
         one = self.protocol.with_changes(actions_per_query=1)

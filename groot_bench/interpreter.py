@@ -12,7 +12,7 @@ from groot_bench.errors import SuiteNotReady
 
 PROBE = """
 import sys
-sys.path.pop(0)  # the current folder, whose files must not stand in for the library's
+if sys.path[0] == "": sys.path.pop(0)  # the current folder, whose files must not stand in for the library's
 import importlib.metadata as m, json, platform
 found = {}
 for name in sys.argv[1:]:
@@ -26,10 +26,11 @@ def child_environment(python: str, variables: Mapping[str, str]) -> dict[str, st
     """The environment variables of a worker process: the suite's, then the user's own, which win.
 
     Two are fixed. String hashes must be the same in every worker, since simulators iterate over sets of strings. And
-    PYTHONPATH and PYTHONHOME of this interpreter are not handed to another one, whose packages they would hide.
+    PYTHONPATH and PYTHONHOME of this interpreter are not handed to another one, whose packages they would hide; two
+    virtual environments are two interpreters, though their programs be links to the same file.
     """
     own = dict(os.environ)
-    if os.path.realpath(python) != os.path.realpath(sys.executable):
+    if os.path.abspath(python) != os.path.abspath(sys.executable):
         for name in ("PYTHONPATH", "PYTHONHOME"):
             own.pop(name, None)
     hash_seed = variables.get("PYTHONHASHSEED", "0")

@@ -90,7 +90,7 @@ class Rollout:
         """Gives a free slot the next episode, if there is one."""
         while (attempt := self._queue.take(slot.task)) is not None:
             if attempt.number > 1:  # the second try is made in a fresh process, whoever makes it
-                self._discard(slot)
+                self._end_process(slot)
             trial, station = Trial(attempt, self._job.protocol), self._job.stations[attempt.episode.task]
             fresh = slot.worker is None
             try:
@@ -258,11 +258,15 @@ class Rollout:
             )
 
     def _discard(self, slot: Slot) -> None:
+        """The slot's environment is lost, and with it the slot's place among those that work on its task."""
+        self._queue.leave(slot.task)
+        self._end_process(slot)
+
+    def _end_process(self, slot: Slot) -> None:
         if slot in self._waiting:
             self._waiting.remove(slot)
         worker = slot.worker
         if worker is not None:
-            self._queue.leave(slot.task)
             for watched in (worker.socket, worker.output):
                 if watched in self._selector.get_map():
                     self._selector.unregister(watched)

@@ -39,8 +39,7 @@ class EpisodeQueue:
         if not self._length:
             return None
         if task is None or not self._waiting.get(task):
-            if task is not None:
-                self._slots[task] -= 1
+            self.leave(task)
             task = self._neediest()
             self._slots[task] += 1
         self._length -= 1
@@ -54,6 +53,7 @@ class EpisodeQueue:
     def leave(self, task: str | None) -> None:
         """A slot that worked on `task` has lost its environment."""
         if task is not None:
+            assert self._slots[task] > 0, f"more slots left task {task!r} than ever took it"
             self._slots[task] -= 1
 
     def _neediest(self) -> str:

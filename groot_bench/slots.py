@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -170,6 +171,20 @@ class Slot:
         episode = self.trial.episode
         self.worker.send("reset", seed=episode.seed, index=episode.index, observe=True, trace=self._trace)
         self.phase = Phase.RESETTING
+
+
+def worker_settings(
+    suite: Suite, python: str | None = None, *, timeout: float = 300.0, audit: bool = False
+) -> WorkerSettings:
+    """How to start the processes of a suite; `python` None means the suite's own interpreter, or this one."""
+    return WorkerSettings(
+        env=suite.env,
+        python=python or suite.python or sys.executable,
+        variables=suite.variables,
+        paths=suite.paths,
+        timeout=timeout,
+        audit=audit,
+    )
 
 
 def default_slots() -> int:

@@ -35,7 +35,7 @@ class StepLog(Listener):
         try:
             import pyarrow.parquet  # noqa: F401  (asked for here, so that its absence stops the run before it begins)
         except ImportError:
-            raise UsageError("--log-steps needs pyarrow: pip install 'groot-bench[steps]'") from None
+            raise UsageError("--log-steps needs pyarrow: pip install 'pyarrow>=17'") from None
         self._folder: Path | None = None
         self._logs: dict[tuple[str, int], _Log] = {}
 
@@ -46,6 +46,8 @@ class StepLog(Listener):
         self._folder = folder / FOLDER
         try:
             self._folder.mkdir(exist_ok=True)
+            for stale in self._folder.glob(".*.tmp"):  # left by a kill
+                stale.unlink()
         except OSError as problem:
             raise RecordError(f"{self._folder} cannot be made: {problem.strerror}") from None
 
@@ -134,6 +136,9 @@ def read_actions(run_folder: Path, episode: Episode, steps: int) -> dict[str, np
     actions = {}
     for name in table.column_names:
         if name.startswith("action."):
-            values = table.column(name).combine_chunks()
-            actions[name] = values.flatten().to_numpy(zero_copy_only=False).reshape(steps, -1).astype(np.float32)
+            try:
+                values = table.column(name).combine_chunks().flatten().to_numpy(zero_copy_only=False)
+                actions[name] = values.reshape(steps, -1).astype(np.float32)
+            except (ValueError, TypeError, AttributeError, pa.ArrowException) as problem:
+                raise RecordError(f"{path}: {name} is not a list of numbers for each step: {problem}") from None
     return actions

@@ -64,7 +64,7 @@ class VideoRecorder(Listener):
         try:
             import av  # noqa: F401  (asked for here, so that its absence stops the run before it begins)
         except ImportError:
-            raise UsageError("--video needs PyAV: pip install 'groot-bench[video]'") from None
+            raise UsageError("--video needs PyAV: pip install 'av>=14'") from None
         self._choice = choice
         self._rate = max(1, round(control_hz))
         self._folder: Path | None = None

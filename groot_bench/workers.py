@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from groot_bench.errors import SuiteNotReady, WorkerError
+from groot_bench.errors import RunAborted, SuiteNotReady, WorkerError
 from groot_bench.interpreter import child_environment
 from groot_bench.layout import Layout
 
@@ -80,9 +80,16 @@ class Worker:
         self._words = bytearray()
         self.deadline: float | None = None
         self._doing = "start"
-        self._memory_fd = _anonymous_file()
         self._size = 0
-        self._start()
+        self._memory_fd = -1
+        try:
+            self._memory_fd = _anonymous_file()
+            self._start()
+        except OSError as problem:  # no descriptors, processes or memory left
+            raise RunAborted(
+                f"no process could be started for another environment: {problem}; use fewer --slots, or raise the "
+                f"limit (each slot takes one process and about five open files, see ulimit -n)"
+            ) from None
 
     def _start(self) -> None:
         parent_socket, child_socket = socket.socketpair()
@@ -100,11 +107,10 @@ class Worker:
                 env=child_environment(self.settings.python, self.settings.variables),
                 start_new_session=True,  # a Ctrl-C at the terminal is for the parent, which ends the workers itself
             )
-        except OSError as problem:
+        except (FileNotFoundError, PermissionError, NotADirectoryError) as problem:
             parent_socket.close()
-            os.close(self._lifeline)
-            os.close(output_read)
-            os.close(self._memory_fd)
+            for fd in (self._lifeline, output_read, self._memory_fd):
+                os.close(fd)
             raise SuiteNotReady(f"cannot start the interpreter {self.settings.python!r}: {problem}") from None
         finally:
             child_socket.close()
@@ -229,6 +235,8 @@ class Worker:
 
     def close(self) -> None:
         """Asks the environment to close, and kills the process where it does not."""
+        if self._memory_fd < 0:  # it is gone already
+            return
         try:
             self.send("close")
             self._exits()

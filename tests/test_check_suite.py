@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+from pathlib import Path
 
 import pytest
 
-from groot_bench import load_suite
+from groot_bench import evaluate, load_suite
 from groot_bench.suite import Suite
 from groot_bench.testing import CheckFailed, check_suite, fake_suite
 
@@ -49,3 +51,29 @@ def test_expert_that_never_succeeds_is_named() -> None:
 def test_environment_that_cannot_be_made_is_named() -> None:
     with pytest.raises(CheckFailed, match="No module named 'no_such_simulator'"):
         check_suite(fake_suite(("Import",)), episodes=1)
+
+
+@pytest.mark.parametrize("fault", ["segfault", "exit", "raise"])
+def test_environment_that_dies_is_named_with_its_words(fault: str) -> None:
+    with pytest.raises(CheckFailed, match=f"about to fail: {fault}"):
+        check_suite(fake_suite(faults={"0": fault}), episodes=1)
+
+
+def test_suites_own_folders_and_interpreter_are_used_everywhere(tmp_path: Path) -> None:
+    """By the loop, by the checks, and by the gymnasium environment."""
+    (tmp_path / "somewhere_else.py").write_text("from groot_envs.fake.env import make_env\n")
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho used >> {tmp_path}/used\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    own = {"env": "somewhere_else:make_env", "paths": (str(tmp_path),), "python": str(python)}
+    suite = dataclasses.replace(fake_suite(chance=0.0), **own)
+    check_suite(suite, episodes=1)
+    uses = [(tmp_path / "used").stat().st_size]
+    gym = pytest.importorskip("groot_bench.gym", reason="gymnasium is not installed: make test installs it")
+    env = gym.BenchEnv(suite, "Count")
+    env.reset(seed=0)
+    env.close()
+    uses.append((tmp_path / "used").stat().st_size)
+    assert evaluate("zero", suite=suite, episodes=1, out=tmp_path / "run").records[0].error is None
+    uses.append((tmp_path / "used").stat().st_size)
+    assert uses == sorted(set(uses))

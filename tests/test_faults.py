@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -89,3 +91,25 @@ def test_interpreter_that_does_not_exist_is_named_before_anything_is_written(tmp
     with pytest.raises(SuiteNotReady, match="no_such_python"):
         run(tmp_path / "run", python=str(tmp_path / "no_such_python"))
     assert not (tmp_path / "run").exists()
+
+
+def test_many_failures_over_many_tasks_leave_all_others_untouched(tmp_path: Path) -> None:
+    """Second tries move slots between tasks; the queue's own count of slots must survive that."""
+    faults = {"A:1": "raise", "B:2": "exit", "B:7": "raise", "C:0": "raise", "C:9": "exit"}
+    suite = fake_suite(("A", "B", "C"), success=[2, 18], faults=faults)
+    for slots in (2, 4):
+        listed = evaluate(FakePolicy(), suite=suite, out=tmp_path / f"{slots}", slots=slots, episodes=10)
+        broken = {f"{record.episode.task}:{record.episode.index}" for record in listed.records if record.error}
+        assert broken == set(faults)
+        assert len(listed.records) == 30
+
+
+def test_running_out_of_open_files_says_so(tmp_path: Path) -> None:
+    code = (
+        "import sys, resource; resource.setrlimit(resource.RLIMIT_NOFILE, (45, 45)); from groot_bench.cli import main; "
+        "raise SystemExit(main(['eval', '--suite', 'toy', '--policy', 'zero', '--slots', '30', '--out', sys.argv[1]]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "use fewer --slots" in done.stderr
+    assert "Traceback" not in done.stderr

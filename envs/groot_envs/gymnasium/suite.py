@@ -97,6 +97,7 @@ def _settings(keymap: KeyMap) -> dict[str, object]:
             }
             for task in keymap.tasks
         },
+        "variables": dict(keymap.variables),
         "observation": {part.key: _place(part) for part in keymap.observation},
         "action": {part.key: _place(part) for part in keymap.action},
     }

@@ -27,7 +27,8 @@ def make_suite() -> Suite:
         packages=("robosuite", "mujoco", "numpy"),
         pins={"robosuite": "1.5.2", "mujoco": "3.9.0"},
         # robosuite's own requirements pin mink==0.0.5 and with it numpy<2, for a controller that is not used here.
-        install="pip install 'groot-bench[robosuite]' && pip install --no-deps robosuite==1.5.2",
+        install="pip install mujoco==3.9.0 'numpy>=2' numba scipy opencv-python-headless Pillow termcolor lxml && "
+        "pip install --no-deps robosuite==1.5.2",
         expert=_expert,
         variables={
             "MUJOCO_GL": "egl",
