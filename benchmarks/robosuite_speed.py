@@ -37,6 +37,9 @@ rules, names = suite.protocol(), list(suite.tasks[task].cameras)
 spec = suite.tasks[task].action
 names += [name for name in suite.tasks[task].observation if name.startswith("state.")]
 env = make_env(task, {"image": dict(rules.image), "settle_steps": 0, "cameras": names[:2], "control_hz": 20.0})
+env.reset(0, 0)
+env.observe(names)
+env.step({name: np.zeros(array.shape, np.float32) for name, array in spec.items()})  # numba compiles here, once
 print("ready", flush=True)
 sys.stdin.readline()
 for index in range(first, first + episodes):
