@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint gl bench clean
+.PHONY: demo test lint gl bench clean
 
 demo: $(INSTALLED)-demo gl
 	$(BIN)/groot-bench eval --suite robosuite --task Lift --task Door --policy expert --episodes 5 \
@@ -13,10 +13,7 @@ demo: $(INSTALLED)-demo gl
 	@echo "The run lies in the folder named above; its first episodes are filmed in its folder videos/."
 
 test: $(INSTALLED)-test gl
-	$(BIN)/python -m pytest -m "not slow"
-
-test-slow: $(INSTALLED)-test gl
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest
 
 lint: $(INSTALLED)-test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
