@@ -110,7 +110,7 @@ class WorkerError(GrootBenchError):
     """An environment process failed: it crashed, hung, or raised.
 
     Attributes:
-        kind: "crash", "timeout", "exception" or "start".
+        kind: "crash", "timeout" or "exception".
         words: what the child last said on stdout and stderr, or its traceback.
     """
 

@@ -79,6 +79,7 @@ class Slot:
     Attributes:
         phase: what it is doing. trial: what it runs, or None.
         station: the set-up of the trial's task.
+        reply: the last one of its worker.
     """
 
     def __init__(self, settings: WorkerSettings) -> None:
@@ -87,6 +88,7 @@ class Slot:
         self.phase = Phase.EMPTY
         self.trial: Trial | None = None
         self.station: Station | None = None
+        self.reply: Mapping[str, Any] = {}
         self._trace: list[str] = []
 
     @property

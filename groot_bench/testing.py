@@ -12,7 +12,7 @@ import numpy as np
 
 from groot_bench.episode import Episode, Outcome
 from groot_bench.errors import SpecMismatch, WorkerError
-from groot_bench.evaluation import evaluate
+from groot_bench.evaluation import evaluate, without_cameras
 from groot_bench.layout import Layout
 from groot_bench.noise import uniform
 from groot_bench.policies.zero import ZeroPolicy
@@ -214,7 +214,7 @@ def check_suite(
     rules = suite.protocol(protocol)
     failures = []
     for task in suite.select(tasks):
-        seen = task if cameras else _blind(task)
+        seen = task if cameras else without_cameras(task)
         problems = _check_repeats(suite, seen, rules, steps, python)
         problems += _check_policies(suite, task.name, rules, episodes, python)
         failures += [f"{task.name}: {problem}" for problem in problems]
@@ -289,11 +289,3 @@ def _run(suite: Suite, task: str, rules: Protocol, policy: Policy, episodes: int
             out=Path(folder) / "run",
             python=python,
         )
-
-
-def _blind(task: Task) -> Task:
-    from dataclasses import replace
-
-    return replace(
-        task, observation={name: spec for name, spec in task.observation.items() if name not in task.cameras}
-    )
