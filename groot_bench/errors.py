@@ -9,6 +9,7 @@
     │   ├── SuiteNotReady          a suite's simulator or libraries are missing; says how to get them
     │   └── ManifestMismatch       resuming or merging runs that are not the same experiment
     ├── RecordError                a run folder cannot be read or written; exit code 2
+    ├── CheckpointError            a checkpoint cannot be used: every reason at once; exit code 2
     ├── PolicyError                the policy broke its contract; exit code 1
     ├── WorkerError                an environment process failed; becomes an `error` record
     └── RunAborted                 the run stopped early; its records are kept; exit code 1
@@ -98,6 +99,12 @@ class ManifestMismatch(UsageError):
 
 class RecordError(GrootBenchError):
     """A run folder cannot be read or written."""
+
+    exit_code = 2
+
+
+class CheckpointError(GrootBenchError):
+    """A checkpoint (its files, weights, statistics or tokenizer) cannot be used as it is."""
 
     exit_code = 2
 

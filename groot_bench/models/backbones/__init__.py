@@ -1,0 +1,1 @@
+"""Vision-language backbones, one file a family."""
