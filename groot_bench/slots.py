@@ -57,7 +57,8 @@ def make_station(
     suite: Suite, task: Task, protocol: Protocol, interface: Interface, traces: Mapping[str, None]
 ) -> Station:
     """The set-up of one task: lays out its memory, and names the cameras that may ever be rendered."""
-    observed: Spec = interface.observation
+    given = {**task.observation, **task.privileged}
+    observed: Spec = {name: given[name] for name in interface.observation}  # with the sizes that a reader may leave open
     traced = {name: task.observation[name] for name in traces}
     cameras = [name for name in task.cameras if name in observed or name in traced]
     layout = Layout.of(observed, traced, task.action, protocol.actions_per_query)

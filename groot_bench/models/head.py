@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from groot_bench.models.config import HeadConfig
-from groot_bench.models.embodiment import ActionEncoder, EmbodimentMLP
+from groot_bench.models.embodiment_layers import ActionEncoder, EmbodimentMLP
 from groot_bench.models.family import Family
 from groot_bench.models.inputs import Features
 from groot_bench.models.tokens import TokenSet, pick

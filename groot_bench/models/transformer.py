@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from groot_bench.models.attention import attend
 from groot_bench.models.config import TransformerConfig
-from groot_bench.models.embodiment import sines_cosines
+from groot_bench.models.embodiment_layers import sines_cosines
 
 NORM_EPS = 1e-5
 TIME_CHANNELS = 256

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from groot_bench.errors import PolicyError, SpecMismatch
 from groot_bench.models.processing.modality import ActionFormat
-from groot_bench.models.processing.poses import to_absolute, to_relative
+from groot_bench.models.processing.poses import require_pose, to_absolute, to_relative
 from groot_bench.models.processing.scaling import Scaler
 
 Arrays = Mapping[str, np.ndarray]
@@ -189,7 +189,10 @@ class KeyCodec:
         """The last step of the state, (D,), for each action key that is relative to one."""
         dims = {relation.state_key: self.state_dims[relation.state_key] for relation in self.relations.values()}
         raw = _checked(state, dims, self.state_steps, f"state that actions of embodiment {self.tag!r} are relative to")
-        return {key: raw[relation.state_key][-1] for key, relation in self.relations.items()}
+        references = {key: raw[relation.state_key][-1] for key, relation in self.relations.items()}
+        for key, relation in self.relations.items():
+            _named(f"state.{relation.state_key}", require_pose, references[key], relation.layout)
+        return references
 
 
 def _checked(arrays: Arrays, dims: Mapping[str, int], steps: int, what: str) -> dict[str, np.ndarray]:
@@ -211,7 +214,7 @@ def _checked(arrays: Arrays, dims: Mapping[str, int], steps: int, what: str) -> 
     return found
 
 
-def _each(arrays: Arrays, functions: Mapping[str, object], group: str) -> dict[str, np.ndarray]:
+def _each(arrays: Arrays, functions: Mapping[str, Callable[..., np.ndarray]], group: str) -> dict[str, np.ndarray]:
     """Each key through its function; raises SpecMismatch naming the key whose result is not finite."""
     found = {}
     for key, function in functions.items():
@@ -221,12 +224,11 @@ def _each(arrays: Arrays, functions: Mapping[str, object], group: str) -> dict[s
     return found
 
 
-def _named(name: str, function: object, *arguments: object) -> np.ndarray:
+def _named(name: str, function: Callable[..., np.ndarray], *arguments: object) -> np.ndarray:
     """Calls the function, and begins its SpecMismatch with a name."""
-    assert callable(function)
     try:
         with np.errstate(over="ignore", invalid="ignore"):
-            return np.asarray(function(*arguments))
+            return function(*arguments)
     except SpecMismatch as problem:
         raise SpecMismatch(f"{name}: {problem}") from None
 
@@ -235,3 +237,17 @@ def _described(value: object) -> str:
     if isinstance(value, np.ndarray):
         return f"{value.dtype.name}{list(value.shape)}"
     return type(value).__name__
+
+
+def size_problems(codec: KeyCodec) -> list[str]:
+    """Keys and steps that do not fit into the padded sizes."""
+    sizes = [
+        ("encoded states", sum(scaler.width for scaler in codec.state_scalers.values()), codec.max_state_dim),
+        ("encoded actions", sum(scaler.width for scaler in codec.action_scalers.values()), codec.max_action_dim),
+        ("action chunks (in steps)", codec.horizon, codec.max_horizon),
+    ]
+    return [
+        f"{codec.tag}: its {what} have a length of {size}; the model's is {most}"
+        for what, size, most in sizes
+        if size > most
+    ]

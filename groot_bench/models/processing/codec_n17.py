@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from groot_bench.errors import UnknownName
 from groot_bench.models.jsonfields import raise_if
-from groot_bench.models.processing.codec import KeyCodec, Relation
+from groot_bench.models.processing.codec import KeyCodec, Relation, size_problems
 from groot_bench.models.processing.modality import (
     ActionConfig,
     ActionFormat,
@@ -71,18 +71,6 @@ def _build(processor: ProcessorConfig, statistics: Statistics, tag: str, embodim
     return codec, needed.problems
 
 
-def size_problems(codec: KeyCodec) -> list[str]:
-    """Keys that do not fit into the padded sizes."""
-    sizes = [
-        ("encoded states", sum(scaler.width for scaler in codec.state_scalers.values()), codec.max_state_dim),
-        ("encoded actions", sum(scaler.width for scaler in codec.action_scalers.values()), codec.max_action_dim),
-    ]
-    found = [f"{codec.tag}: {what} have {size} numbers; the model takes {most}" for what, size, most in sizes if size > most]
-    if codec.horizon > codec.max_horizon:
-        found.append(f"{codec.tag}: lists {codec.horizon} action steps; the model returns {codec.max_horizon}")
-    return found
-
-
 def _range_names(percentiles: bool) -> tuple[str, str]:
     return ("q01", "q99") if percentiles else ("min", "max")
 
@@ -119,9 +107,9 @@ def _actions(processor: ProcessorConfig, tag: str, needed: Needed) -> tuple[dict
             relations[key] = Relation(action.state_key or key, action.format)
             needed.problems.extend(f"{tag}: action.{key}: {line}" for line in _format_problems(action))
             if relations[key].state_key not in config.state.modality_keys:
-                keys = ", ".join(config.state.modality_keys)
                 needed.problems.append(
-                    f"{tag}: action.{key}: is relative to state {relations[key].state_key!r}, which is not read ({keys})"
+                    f"{tag}: action.{key}: is relative to state {relations[key].state_key!r}, which is not read "
+                    f"(read: {', '.join(config.state.modality_keys)})"
                 )
         group, steps = ("relative_action", len(config.action.delta_indices)) if relative else ("action", None)
         if key in config.action.mean_std_embedding_keys:
@@ -155,7 +143,7 @@ def _relation_problems(codec: KeyCodec) -> list[str]:
             found.append(f"{codec.tag}: action.{key}: has {dims} numbers; {relation.layout.name} has {pose}")
         if dims != reference:
             found.append(
-                f"{codec.tag}: action.{key}: has {dims} numbers, but state.{relation.state_key}, to which it is relative, "
-                f"has {reference}"
+                f"{codec.tag}: action.{key}: has {dims} numbers, but state.{relation.state_key}, to which it is "
+                f"relative, has {reference}"
             )
     return found

@@ -17,6 +17,7 @@ from groot_bench.models.jsonfields import Fields, raise_if
 MAX_TAGS = 4096
 MAX_KEYS = 4096
 MAX_STEPS = 1 << 14
+MAX_CHUNK = 1 << 24  # numbers in a padded chunk of actions
 MODALITIES = ("video", "state", "action", "language")
 MODALITY_FIELDS = ("delta_indices", "modality_keys", "sin_cos_embedding_keys", "mean_std_embedding_keys")
 
@@ -146,6 +147,8 @@ def parse_processor(json: object, where: str = "processor_config.json") -> Proce
         exclude_state=kwargs.flag("exclude_state", False),
         formalize_language=kwargs.flag("formalize_language", True),
     )
+    if config.max_action_dim * config.max_action_horizon > MAX_CHUNK:
+        kwargs.complain("max_action_dim", f"times max_action_horizon is above {MAX_CHUNK}, which cannot be meant")
     raise_if(problems, f"{where} cannot be used")
     return config
 

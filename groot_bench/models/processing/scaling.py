@@ -7,6 +7,7 @@ scaled is rounded to the type of the raw values, and only the way back from a ra
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -57,10 +58,17 @@ class Range:
     def width(self) -> int:
         return self.dims
 
+    @cached_property
+    def _varies(self) -> np.ndarray:
+        return ~np.isclose(self.high, self.low)
+
+    @cached_property
+    def _divisor(self) -> np.ndarray:
+        return np.where(self._varies, self.high - self.low, 1.0)
+
     def encode(self, values: np.ndarray) -> np.ndarray:
-        varies = ~np.isclose(self.high, self.low)
-        fraction = ((values - self.low) / np.where(varies, self.high - self.low, 1.0)).astype(values.dtype)
-        scaled = np.where(varies, 2 * fraction - 1, values.dtype.type(0))
+        fraction = ((values - self.low) / self._divisor).astype(values.dtype)
+        scaled = np.where(self._varies, 2 * fraction - 1, values.dtype.type(0))
         return clipped(scaled) if self.clip else scaled
 
     def decode(self, values: np.ndarray) -> np.ndarray:
@@ -117,4 +125,4 @@ class Periodic:
 
 def clipped(values: np.ndarray) -> np.ndarray:
     """To [-1, 1], in the values' own type."""
-    return np.clip(values, values.dtype.type(-1), values.dtype.type(1))
+    return np.minimum(np.maximum(values, values.dtype.type(-1)), values.dtype.type(1))

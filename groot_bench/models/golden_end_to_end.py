@@ -1,0 +1,32 @@
+"""The whole model compared with `end_to_end.safetensors` of a golden folder: prompt and pictures in, actions out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from groot_bench.models.difference import Difference
+from groot_bench.models.golden_backbone import golden_inputs, is_input
+from groot_bench.models.golden_files import compare_tensors, golden_tensors
+from groot_bench.models.inputs import Features
+from groot_bench.models.model import Gr00t
+from groot_bench.models.sampler import Sampler
+
+FILE = "end_to_end.safetensors"
+LIMIT = 1e-3  # on actions, as for the head alone
+INPUTS = frozenset(("embodiment_id", "noise", "state"))
+
+
+def compare_end_to_end(folder: Path, model: Gr00t) -> Iterator[Difference]:
+    """The actions of a padded batch, with padding attended to as upstream."""
+    golden = golden_tensors(folder, FILE)
+    inputs = golden_inputs(model.config, golden)
+    with torch.no_grad():
+        features: Features = model.backbone(inputs)
+        actions = Sampler(model.action_head)(
+            features, golden["state"], golden["embodiment_id"].long(), golden["noise"], upstream_padding=True
+        )
+    known = INPUTS | {name for name in golden if is_input(name)}
+    yield from compare_tensors(FILE, {"action_pred": actions}, golden, known, lambda name, tensor: LIMIT)

@@ -1,0 +1,70 @@
+"""The checkpoint and the tensors of a golden folder, and the comparison of named tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from groot_bench.errors import CheckpointError
+from groot_bench.models.config import parse_config
+from groot_bench.models.difference import Difference, largest_difference
+from groot_bench.models.model import Gr00t
+from groot_bench.models.regular import read_json
+from groot_bench.models.shards import open_weights
+from groot_bench.models.weights import load_weights
+
+SCALE_LIMIT = 5e-5  # of a field's largest entry, where no other limit is stated
+
+Limit = Callable[[str, Tensor], float]
+
+
+def golden_model(folder: Path) -> Gr00t:
+    """The folder's checkpoint as a model in float32; the sizes of its backbone lie beside it."""
+    backbone = read_json(folder, "backbone_config.json")
+    config = parse_config(read_json(folder / "checkpoint", "config.json"), backbone)
+    with torch.device("meta"):
+        model = Gr00t(config)
+    load_weights(model, open_weights(folder / "checkpoint"), dtype=torch.float32, unused=model.is_unused)
+    return model.eval()
+
+
+def golden_tensors(folder: Path, name: str) -> dict[str, Tensor]:
+    """The tensors of one golden file.
+
+    Raises:
+        CheckpointError: it is missing or broken.
+    """
+    try:
+        return load_file(folder / name)
+    except (OSError, SafetensorError) as problem:
+        raise CheckpointError(f"{folder / name}: {problem}") from None
+
+
+def compare_tensors(
+    file: str, ours: Mapping[str, Tensor], golden: Mapping[str, Tensor], inputs: frozenset[str], limit: Limit
+) -> Iterator[Difference]:
+    """Each recorded output beside ours of the same name; one that we do not have is infinitely far.
+
+    Args:
+        file: its name.
+        inputs: names that are no outputs.
+        limit: the largest difference that is still right, by name and recorded tensor.
+    """
+    for name in sorted(set(golden) - inputs):
+        tolerance = limit(name, golden[name])
+        if name not in ours:
+            yield Difference(file, name, math.inf, tolerance)
+            continue
+        one, two = (tensor.detach().double().numpy() for tensor in (ours[name], golden[name]))
+        yield Difference(file, name, largest_difference(one, two), tolerance)
+
+
+def scale(tensor: Tensor) -> float:
+    """The largest absolute entry."""
+    return float(tensor.abs().max()) if tensor.numel() else 0.0
