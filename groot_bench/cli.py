@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from groot_bench.cli_ckpt import add_ckpt, add_model_options, model_options, with_verb
 from groot_bench.errors import GrootBenchError, PolicyError, UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    args = _parser().parse_args(words)
+    args = _parser().parse_args(with_verb(words))
     args.words = words
     try:
         code: int = args.call(args)
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_show(verbs)
     _add_merge(verbs)
     _add_doctor(verbs)
+    add_ckpt(verbs)
     return parser
 
 
@@ -87,7 +89,7 @@ def _add_eval(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     what.add_argument("--protocol", metavar="NAME", help="the rules (default: the suite's first)")
     policy = what.add_mutually_exclusive_group(required=True)
     policy.add_argument("--policy", metavar="NAME", help="zero, random, expert or replay")
-    policy.add_argument("--ckpt", metavar="PATH", help="a GR00T checkpoint (not available yet)")
+    policy.add_argument("--ckpt", metavar="PATH", help="a GR00T N1.5, N1.6 or N1.7 checkpoint: a folder or a hub id")
     what.add_argument("--replay", metavar="RUN", help="the run whose actions --policy replay plays")
     what.add_argument("--retarget", metavar="NAME", help="a retargeting layer (not available yet)")
     what.add_argument("--episodes", type=int, metavar="N", help="episodes of each task (default: the protocol's)")
@@ -99,6 +101,11 @@ def _add_eval(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     what.add_argument(
         "--shard", type=_shard, default=(1, 1), metavar="I/N", help="only every N-th episode, 1 <= I <= N"
     )
+    what.add_argument(
+        "--ablation", action="append", default=[], metavar="TEXT", help="as in camera=wrist:black; repeat"
+    )
+    what.add_argument("--chunking", metavar="TEXT", help="as in horizon=8,ensemble=0.01")
+    add_model_options(parser.add_argument_group("how a checkpoint is run (compared, too)"))
     how = parser.add_argument_group("how it is run (cannot change a result)")
     how.add_argument("--slots", type=int, metavar="N", help="environments at once (default: one a core)")
     how.add_argument(
@@ -120,11 +127,6 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _eval(args: argparse.Namespace) -> int:
-    if args.ckpt is not None:
-        raise UsageError(
-            "--ckpt is reserved for GR00T checkpoints, which this version cannot load yet; use --policy "
-            "zero, random, expert or replay, or groot_bench.evaluate() with a policy of your own"
-        )
     if args.retarget is not None:
         raise UsageError("--retarget is reserved for the retargeting layer, which this version does not have yet")
     from groot_bench.evaluation import Evaluation
@@ -132,7 +134,7 @@ def _eval(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _interrupt)  # what cluster schedulers send before SIGKILL
     where = "the run's folder"
     try:
-        evaluation = Evaluation(args.policy, _settings(args))
+        evaluation = Evaluation(args.policy or "groot", _settings(args))
         where = str(evaluation.folder)
         run = evaluation.run(say=lambda text: print(text, file=sys.stderr))
     except KeyboardInterrupt:
@@ -151,7 +153,8 @@ def _settings(args: argparse.Namespace) -> Settings:
     from groot_bench.evaluation import Settings
 
     fields = {field.name: getattr(args, field.name) for field in dataclasses.fields(Settings) if field.name in args}
-    return Settings(**fields, tasks=args.task, progress=True, command=["groot-bench", *args.words])
+    command = ["groot-bench", *args.words]
+    return Settings(**fields, tasks=args.task, model=model_options(args), progress=True, command=command)
 
 
 def _interrupt(number: int, frame: object) -> None:

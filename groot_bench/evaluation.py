@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,11 @@ from groot_bench.episode import Episode
 from groot_bench.errors import SuiteNotReady, UsageError
 from groot_bench.interpreter import probe_versions
 from groot_bench.listener import Listener
+from groot_bench.models.options import ModelOptions
+from groot_bench.policies.ablated import AblatedPolicy
+from groot_bench.policies.ablations import SwappedInstruction, parse_ablations
+from groot_bench.policies.chunked import ChunkedPolicy, parse_chunking
+from groot_bench.policies.instructions import read_instructions
 from groot_bench.policies.named import make_policy
 from groot_bench.policy import Policy, require_fit
 from groot_bench.provenance import fingerprint, invocation, policy_entry, protocol_entry, to_plain, version
@@ -41,6 +46,9 @@ class Settings:
         seed: (*) of the run; it decides the episodes' seeds.
         policy_seed: (*) of a policy that is given by name.
         replay: (*) the run folder whose actions the policy "replay" plays.
+        ckpt, model: (*) the checkpoint of the policy "groot", and how to run it.
+        ablation: (*) what is taken from the policy, as text; see docs/wrappers.md.
+        chunking: (*) how its chunks are executed, as text; see docs/wrappers.md.
         cameras: (*) "all", or "none": a state-only run, in which no policy sees a frame.
         slots: environments at once; None for one a core.
         shard: (*) (i, n), 1 <= i <= n: run every n-th episode, beginning with the i-th.
@@ -64,6 +72,10 @@ class Settings:
     seed: int = 0
     policy_seed: int = 0
     replay: str | Path | None = None
+    ckpt: str | Path | None = None
+    model: ModelOptions = field(default_factory=ModelOptions)
+    ablation: Sequence[str] = ()
+    chunking: str | None = None
     cameras: str = "all"
     slots: int | None = None
     shard: tuple[int, int] = (1, 1)
@@ -102,7 +114,7 @@ def evaluate(policy: Policy | str, **settings: Any) -> Run:
     The same call again finds its folder complete and returns at once; killed half-way, it runs what is missing.
 
     Args:
-        policy: a Policy, or the name of a built-in one ("zero", "random", "expert", "replay").
+        policy: a Policy, or the name of a built-in one ("zero", "random", "expert", "replay", "groot").
         settings: the fields of `Settings`; `suite` is required.
 
     Raises:
@@ -132,11 +144,11 @@ class Evaluation:
         self._full_tasks = self.suite.select(settings.tasks)
         blind = settings.cameras == "none"
         self.tasks = tuple(without_cameras(task) if blind else task for task in self._full_tasks)
-        self._made_here = not isinstance(policy, Policy)
-        self.policy = policy if isinstance(policy, Policy) else self._named(policy)
-        self._interfaces = {task.name: require_fit(self.policy, task, self.protocol) for task in self.tasks}
         self._python = settings.python or self.suite.python or sys.executable
         self._versions = require_ready(self.suite, self._python)
+        self._made_here = not isinstance(policy, Policy)
+        self.policy = self._wrapped(policy if isinstance(policy, Policy) else self._named(policy))
+        self._interfaces = {task.name: require_fit(self.policy, task, self.protocol) for task in self.tasks}
         self._graphics = self._require_graphics()
         self._slots = settings.slots or default_slots()
         self.listed = self.suite.episodes(self.protocol, self.tasks, settings.seed)
@@ -184,7 +196,23 @@ class Evaluation:
             seed=self.settings.seed,
             policy_seed=self.settings.policy_seed,
             replay=self.settings.replay,
+            ckpt=self.settings.ckpt,
+            model=self.settings.model,
         )
+
+    def _wrapped(self, policy: Policy) -> Policy:
+        """The policy, chunked and ablated as the settings say; the ablations are outermost."""
+        if self.settings.chunking is not None:
+            chunking = parse_chunking(self.settings.chunking)
+            policy = ChunkedPolicy(policy, chunking.horizon, chunking.ensemble)
+        if not self.settings.ablation:
+            return policy
+        ablations = parse_ablations(self.settings.ablation)
+        texts = None
+        if any(isinstance(ablation, SwappedInstruction) for ablation in ablations):
+            # Of the whole suite: an episode may not depend on which tasks were selected.
+            texts = read_instructions(self.suite, self.protocol, python=self._python)
+        return AblatedPolicy(policy, ablations, instructions=texts)
 
     def _experiment(self) -> dict[str, Any]:
         """Everything that decides what is measured; runs in which any of it differs are other experiments."""

@@ -58,7 +58,8 @@ def make_station(
 ) -> Station:
     """The set-up of one task: lays out its memory, and names the cameras that may ever be rendered."""
     given = {**task.observation, **task.privileged}
-    observed: Spec = {name: given[name] for name in interface.observation}  # with the sizes that a reader may leave open
+    # The sizes are the suite's: a reader may leave some open.
+    observed: Spec = {name: given[name] for name in interface.observation}
     traced = {name: task.observation[name] for name in traces}
     cameras = [name for name in task.cameras if name in observed or name in traced]
     layout = Layout.of(observed, traced, task.action, protocol.actions_per_query)

@@ -32,6 +32,7 @@ from groot_bench.models.backbones.grids import Grid, cut, merge_patches
 from groot_bench.models.backbones.language import LanguageModel
 from groot_bench.models.backbones.prompt import token_count
 from groot_bench.models.backbones.qwen_vision import QwenVisionTower
+from groot_bench.models.backbones.siglip import PatchEmbeddings
 from groot_bench.models.family import Family
 from groot_bench.models.golden_backbone import FILE, compare_backbone
 from groot_bench.models.inputs import BackboneInputs
@@ -283,13 +284,15 @@ def test_neighbors_do_not_matter(family: Family) -> None:
 
 
 @families
-def test_padding_attends_to_nothing(family: Family) -> None:
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_masked_padding_attends_to_nothing(family: Family, side: str) -> None:
     model = backbone(family)
-    inputs = batch(family, [sample(family, 0, text=2), sample(family, 1, images=3)], "left")
-    out = features(model, inputs)
-    padding = ~inputs.mask[0]  # type: ignore[index]
-    first = out[0][padding]
-    assert len(first) > 1 and bool((first == first[0]).all())  # one token, wherever it stands
+    samples = [sample(family, 0, text=2), sample(family, 1, images=3)]
+    mask = batch(family, samples, "left").mask
+    assert mask is not None
+    mask = mask if side == "left" else mask.flip(1)
+    padding = features(model, dataclasses.replace(batch(family, samples, side), mask=mask))[0][~mask[0]]
+    assert len(padding) > 1 and bool((padding == padding[0]).all())  # one token, wherever it stands
 
 
 @families
@@ -462,9 +465,30 @@ def test_siglip_tower_is_that_of_transformers_even_where_pixels_are_left_over() 
     images = torch.randn(2, 3, 18, 18, generator=torch.Generator().manual_seed(0))
     trace: dict[str, Tensor] = {}
     with torch.no_grad():
-        model.encode_images(list(images), [(4, 4)] * 2, trace)  # type: ignore[operator]
+        model.encode_images(list(images), [(4, 4)] * 2, trace)
         wanted = theirs(images).last_hidden_state
     torch.testing.assert_close(trace["vision_last_hidden"], wanted, rtol=0, atol=1e-5)
+
+
+def resize_matrix(size: int, side: int) -> np.ndarray:
+    """(size, side): what each of `size` points takes from `side` entries, by a triangle as wide as a point's share."""
+    scale = side / size
+    distance = np.arange(side) + 0.5 - (np.arange(size)[:, None] + 0.5) * scale
+    weights = np.maximum(0, 1 - np.abs(distance) / max(scale, 1))
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("grid", [(4, 4), (2, 6), (8, 2), (10, 12)])
+def test_n16_positions_are_resized_with_antialiasing(grid: Grid) -> None:
+    embeddings = PatchEmbeddings(SIGLIP, resized=True)
+    embeddings.patch_embedding.weight.data.zero_()
+    embeddings.patch_embedding.bias.data.zero_()
+    table = embeddings.position_embedding.weight.detach().numpy().reshape(4, 4, -1)
+    with torch.no_grad():
+        found = embeddings(torch.zeros(1, grid[0] * grid[1], 48), grid)[0].numpy()
+    rows, columns = resize_matrix(grid[0], 4), resize_matrix(grid[1], 4)
+    wanted = np.einsum("ya,xb,abd->yxd", rows, columns, table).reshape(len(found), -1)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 def test_patches_are_cut_and_merged_as_torch_and_the_originals_do() -> None:
@@ -495,7 +519,10 @@ def test_n15_can_merge_patches_and_project(connector: int) -> None:
         out = model(inputs, trace=trace).hidden
         norm = model.get_submodule("eagle_model.language_model.model.norm")(trace["features_pre_norm"])
         wanted = model.get_submodule("eagle_linear")(norm)
+        first = torch.cat([trace["vision_last_hidden"][0, place] for place in (0, 1, 4, 5)])  # row by row
+        token = model.get_submodule("eagle_model.mlp1")(first)
     assert out.shape == (1, 6, 7) and torch.equal(out, wanted)
+    torch.testing.assert_close(trace["image_tokens"][0, 0], token, rtol=0, atol=1e-5)
 
 
 def test_models_that_cannot_be_are_refused() -> None:

@@ -14,6 +14,9 @@ from groot_bench.models.family import Family
 # tag -> row of the per-embodiment tables; an N1.5 checkpoint does not say it
 SLOTS_N15: Mapping[str, int] = {"new_embodiment": 31, "agibot_genie1": 26, "gr1": 24, "oxe_droid": 17}
 
+# Tensors whose first axis counts embodiments; an inference needs one row of each.
+TABLES = ("action_head.state_encoder.", "action_head.action_encoder.", "action_head.action_decoder.")
+
 _SAME_N16 = (
     "behavior_r1_pro",
     "gr1",

@@ -25,17 +25,18 @@ PROCESSOR = "processor_config.json"
 STATISTICS = "statistics.json"
 EMBODIMENTS = "embodiment_id.json"
 METADATA = "experiment_cfg/metadata.json"
+DATA_CONFIG = "data_config.json"
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
 SUBFOLDERS = ("", "processor", "tokenizer")
 
 
 @dataclass(frozen=True)
 class CheckpointFiles:
-    """What a folder holds; JSON values are parsed and strict JSON, but not yet held against a schema.
+    """What a folder holds; the JSON objects are strict JSON, but not yet held against a schema.
 
     Attributes:
         folder: where.
-        config: config.json.
+        config: config.json; empty only where `gather` met a problem.
         backbone_config: sizes of the backbone; None for the released ones.
         processor, statistics, embodiment_id: of N1.6 and N1.7, else None.
         metadata: experiment_cfg/metadata.json of N1.5, else None.
@@ -58,7 +59,7 @@ class CheckpointFiles:
     @property
     def family(self) -> Family | None:
         """By `model_type` in config.json; None where that is unknown (`parse_config` then says so)."""
-        return next((family for family in Family if family.model_type == self.config.get("model_type")), None)
+        return _family(self.config)
 
 
 def open_checkpoint(folder: Path) -> CheckpointFiles:
@@ -79,22 +80,18 @@ def gather(folder: Path) -> tuple[CheckpointFiles, list[str]]:
         problems.append(f"{folder}: is not a folder that can be read")
         return CheckpointFiles(folder, {}, None, None, None, None, None, StoredWeights((), {}), None, ()), problems
     config = _json(folder, CONFIG, problems)
-    if config is not None and not isinstance(config, dict):
-        problems.append(f"{folder / CONFIG}: expected an object, got {type(config).__name__}")
+    if config == {}:
+        problems.append(f"{folder / CONFIG}: is an empty object")
     try:
         weights = open_weights(folder)
     except CheckpointError as problem:
         problems.append(str(problem))
         weights = StoredWeights((), {})
-    config = config if isinstance(config, dict) else {}
-    n15 = config.get("model_type") == Family.N15.model_type
-    inner = _processor_folder(folder)
-    wanted = [(folder, METADATA)] if n15 else [(inner, name) for name in (PROCESSOR, STATISTICS, EMBODIMENTS)]
-    values = {name: _json(place, name, problems) for place, name in wanted}
+    values = {name: _json(place, name, problems) for place, name in _processor_files(folder, config or {})}
     return (
         CheckpointFiles(
             folder,
-            config,
+            config or {},
             backbone_config=_backbone(folder, problems),
             processor=values.get(PROCESSOR),
             statistics=values.get(STATISTICS),
@@ -108,15 +105,20 @@ def gather(folder: Path) -> tuple[CheckpointFiles, list[str]]:
     )
 
 
-def _json(folder: Path, name: str, problems: list[str]) -> Any:
+def _json(folder: Path, name: str, problems: list[str]) -> dict[str, Any] | None:
+    """The object in a file; None, and a problem, where there is none."""
     try:
-        return read_json(folder, name)
+        value = read_json(folder, name)
     except CheckpointError as problem:
         problems.append(str(problem))
         return None
+    if not isinstance(value, dict):
+        problems.append(f"{folder / name}: expected an object, got {type(value).__name__}")
+        return None
+    return value
 
 
-def _backbone(folder: Path, problems: list[str]) -> Any:
+def _backbone(folder: Path, problems: list[str]) -> dict[str, Any] | None:
     """The backbone's sizes, from the folder, or from beside a folder named "checkpoint" (reference sets have it so)."""
     places = [folder, *([folder.parent] if folder.name == "checkpoint" else [])]
     for place in places:
@@ -125,10 +127,20 @@ def _backbone(folder: Path, problems: list[str]) -> Any:
     return None
 
 
-def _processor_folder(folder: Path) -> Path:
-    """Where the processor's files lie; the original looks into the folder and then into processor/."""
+def _processor_files(folder: Path, config: Mapping[str, Any]) -> list[tuple[Path, str]]:
+    """Which files the family has, and where; the original looks into the folder and then into processor/."""
+    family = _family(config)
+    if family is None:
+        return []
+    if family is Family.N15:
+        return [(folder, METADATA)]
     inner = folder / "processor"
-    return inner if not os.path.lexists(folder / PROCESSOR) and os.path.lexists(inner / PROCESSOR) else folder
+    place = inner if not os.path.lexists(folder / PROCESSOR) and os.path.lexists(inner / PROCESSOR) else folder
+    return [(place, name) for name in (PROCESSOR, STATISTICS, EMBODIMENTS)]
+
+
+def _family(config: Mapping[str, Any]) -> Family | None:
+    return next((family for family in Family if family.model_type == config.get("model_type")), None)
 
 
 def _tokenizer(folder: Path) -> Path | None:
