@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
@@ -105,7 +106,7 @@ def test_conversion_is_torchs_own_and_named_tensors_stay_float32(tmp_path: Path)
     assert torch.equal(state["table"], tensors["table"].to(torch.bfloat16))
     assert torch.equal(state["inner.a.weight"], tensors["inner.a.weight"])
     assert torch.equal(state["count"], tensors["count"])
-    assert loaded.dtypes == {"F32": 4, "I64": 1}
+    assert loaded.dtypes == {"F32": 5, "I64": 1}
     mixed = {**tensors, "table": tensors["table"].to(torch.bfloat16)}
     model, _ = load(tmp_path / "mixed", mixed, dtype=torch.float32)
     assert torch.equal(model.state_dict()["table"], mixed["table"].float())
@@ -238,7 +239,7 @@ def test_overflow_in_a_conversion_is_refused(
 ) -> None:
     tensors = numbers(dtype=stored)
     tensors["scale"] = torch.tensor(-value, dtype=stored)
-    with pytest.raises(CheckpointError, match="1 tensors are too large for the type asked for.*'scale'"):
+    with pytest.raises(CheckpointError, match=r"1 tensors are too large for the type asked for.*'scale'"):
         load(tmp_path, tensors, dtype=wanted)
 
 
@@ -257,9 +258,9 @@ def test_tied_weights_need_one_name_and_stay_tied(tmp_path: Path) -> None:
         load_weights(model, save(tmp_path / str(i), {name: weight.clone() for name in names}))
         assert model.embed.weight is model.out.weight
         assert torch.equal(model.embed.weight, weight)
-    with pytest.raises(CheckpointError, match="are one tensor in the model, but two different ones"):
+    with pytest.raises(CheckpointError, match="are one tensor in the model, but two"):
         load_weights(on_meta(Tied), save(tmp_path / "differ", {"embed.weight": weight, "out.weight": weight + 1}))
-    with pytest.raises(CheckpointError, match="1 tensors are missing:\n    'embed.weight'"):
+    with pytest.raises(CheckpointError, match=r"1 tensors are missing:\n    'embed\.weight'"):
         load_weights(on_meta(Tied), save(tmp_path / "none", {}))
 
 
@@ -274,7 +275,11 @@ def test_a_file_that_shrinks_after_it_was_opened_is_an_error(tmp_path: Path) -> 
 def test_all_tensors_of_a_file_can_be_read_as_they_are(tmp_path: Path) -> None:
     kinds = [torch.float32, torch.bfloat16, torch.int8, torch.uint8, torch.int16, torch.int32, torch.bool]
     tensors = {str(kind): torch.tensor([[0, 1, 1]]).to(kind) for kind in kinds}
-    tensors |= {"nan": torch.tensor(float("nan")), "none": torch.empty(0, 3), "single": torch.tensor(3, dtype=torch.int64)}
+    tensors |= {
+        "nan": torch.tensor(float("nan")),
+        "none": torch.empty(0, 3),
+        "single": torch.tensor(3, dtype=torch.int64),
+    }
     save_file(tensors, tmp_path / SINGLE)
     found, reference = read_tensors(tmp_path / SINGLE), load_file(tmp_path / SINGLE)
     assert set(found) == set(reference)

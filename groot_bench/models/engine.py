@@ -84,11 +84,10 @@ class Engine:
         return out
 
     def check(self, rows: Sequence[Row]) -> RowCheck:
-        """Computes these rows alone, together, and in the opposite order, and compares."""
+        """Computes these rows alone, and together in the opposite order, so that most change their place."""
         alone = np.concatenate([self.run([row]) for row in rows])
-        together, turned = self.run(rows), self.run(rows[::-1])[::-1]
-        difference = max(float(np.abs(alone - other).max()) for other in (together, turned))
-        return RowCheck(all(np.array_equal(alone, other) for other in (together, turned)), difference)
+        together = self.run(rows[::-1])[::-1]
+        return RowCheck(np.array_equal(alone, together), float(np.abs(alone - together).max()))
 
     def _plan(self, rows: Sequence[Row]) -> list[tuple[list[int], int]]:
         """Which rows run together, and at which length."""

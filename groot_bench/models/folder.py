@@ -76,7 +76,7 @@ def open_checkpoint(folder: Path) -> CheckpointFiles:
 def gather(folder: Path) -> tuple[CheckpointFiles, list[str]]:
     """Whatever of a folder can be read, and everything that is wrong with the rest."""
     problems: list[str] = []
-    if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
+    if not os.path.isdir(folder) or not os.access(folder, os.R_OK | os.X_OK):
         problems.append(f"{folder}: is not a folder that can be read")
         return CheckpointFiles(folder, {}, None, None, None, None, None, StoredWeights((), {}), None, ()), problems
     config = _json(folder, CONFIG, problems)
@@ -145,7 +145,7 @@ def _family(config: Mapping[str, Any]) -> Family | None:
 
 def _tokenizer(folder: Path) -> Path | None:
     places = [folder / name for name in SUBFOLDERS]
-    return next((place for place in places if any((place / name).is_file() for name in TOKENIZER_FILES)), None)
+    return next((place for place in places if any(os.path.isfile(place / name) for name in TOKENIZER_FILES)), None)
 
 
 def _ignored(folder: Path, weights: StoredWeights) -> tuple[str, ...]:

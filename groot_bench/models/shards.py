@@ -16,7 +16,7 @@ from groot_bench.models.safetensor import FLOATS, StoredTensor, read_header
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 # Formats that are, or contain, Python pickles: to open one is to run what it says.
-PICKLED = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
+PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt", ".joblib")
 
 
 @dataclass(frozen=True)

@@ -38,9 +38,9 @@ def resolve(where: str, subfolder: str | None = None, revision: str | None = Non
     if _is_local(where):
         if revision is not None:
             raise CheckpointError(f"{where} is a local folder, which has no revision {revision!r}")
-        path = Path(where).expanduser()
-        if not path.exists():
-            raise CheckpointError(f"{path}: no such folder{_nearest(path)}")
+        path = Path(os.path.expanduser(where))
+        if not where or not os.path.exists(path):
+            raise CheckpointError(f"{where!r}: no such folder{_nearest(path)}")
         return _choose(path, subfolder)
     name, _, tail = where.removeprefix(HUB).partition("@")
     if tail and revision not in (None, tail):
@@ -56,13 +56,13 @@ def _is_local(where: str) -> bool:
     if where.startswith(HUB):
         return False
     path = Path(where)
-    return where.startswith((".", "/", "~")) or len(path.parts) < 2 or Path(path.parts[0]).exists()
+    return where.startswith((".", "/", "~")) or len(path.parts) < 2 or os.path.exists(path.parts[0])
 
 
 def _nearest(path: Path) -> str:
     """A hint with what exists; the deepest part of the path that does is where the mistake is."""
-    parent = next(parent for parent in path.parents if parent.exists() or parent == parent.parent)
-    missing = path.relative_to(parent).parts[0]
+    parent = next((parent for parent in path.parents if os.path.exists(parent)), path)
+    missing = (*path.relative_to(parent).parts, "")[0]
     try:
         names = sorted(os.listdir(parent))
     except OSError:
@@ -79,10 +79,10 @@ def _choose(root: Path, subfolder: str | None) -> Path:
         if Path(subfolder).is_absolute() or ".." in Path(subfolder).parts:
             raise CheckpointError(f"{subfolder!r} leads out of {root}; name a folder inside it")
         inner = root / subfolder
-        if not inner.is_dir():
-            raise CheckpointError(f"{inner}: no such folder{_nearest(inner) if not inner.exists() else ''}")
+        if not os.path.exists(inner):
+            raise CheckpointError(f"{inner}: no such folder{_nearest(inner)}")
         root = inner
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise CheckpointError(f"{root}: is a file; give the folder that holds it")
     if os.path.lexists(root / CONFIG):
         return root

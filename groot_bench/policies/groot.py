@@ -1,7 +1,7 @@
-"""GR00T checkpoints as a policy: suite's modality dict -> model -> chunk of raw actions, one row at a time or in batches.
+"""GR00T checkpoints as a policy: a suite's modality dict in, chunks of raw actions out.
 
-A row's noise is keyed by (policy seed, episode, query) and drawn on the CPU in float32; how rows are put together so that
-none depends on another is the business of `groot_bench.models.engine`.
+A row's noise is keyed by (policy seed, episode, query) and drawn on the CPU in float32; how rows are put together so
+that none depends on another is the business of `groot_bench.models.engine`.
 """
 
 from __future__ import annotations
@@ -9,22 +9,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from groot_bench.errors import SpecMismatch, UsageError
-from groot_bench.models.checkpoint import Checkpoint, open_model
-from groot_bench.models.collate import Row
-from groot_bench.models.engine import Engine
+from groot_bench.errors import CheckpointError, UsageError
+from groot_bench.models.checkpoint import Checkpoint, Embodiment, open_model
+from groot_bench.models.embodiments import resolve_tag
+from groot_bench.models.engine import Engine, RowCheck
 from groot_bench.models.options import ModelOptions
-from groot_bench.models.processing.fit import choose
-from groot_bench.models.processing.processor import Processor, make_processor
-from groot_bench.models.processing.tokenizer import load_tokenizer
-from groot_bench.models.selfcheck import check_rows
+from groot_bench.models.processing.fit import choose, instruction_key
+from groot_bench.models.processing.processor import Processor
+from groot_bench.models.processing.tokenizer import load_tokenizer, require_image_token
+from groot_bench.models.sample_rows import sample_rows
 from groot_bench.models.source import resolve
 from groot_bench.noise import normal
 from groot_bench.policy import Action, Interface, Observation, Policy, PolicyInfo, Query
+from groot_bench.spec import ACTION, STATE, VIDEO
 from groot_bench.suite import Task
 
 GPU_BATCH = 8
@@ -52,35 +54,148 @@ class GrootPolicy(Policy):
         options: ModelOptions | None = None,
         say: Callable[[str], None] | None = None,
     ) -> None:
-        self._options = options = options or ModelOptions()
-        self._say = say or (lambda text: print(f"groot-bench: {text}", file=sys.stderr))
-        self._seed = seed
-        folder = resolve(str(where), revision=options.revision)
-        self._checkpoint = open_model(folder, options.data_config)
-        self._device, self._dtype = _place(options)
-        own = self._checkpoint.files.tokenizer
-        self._tokenizer = load_tokenizer(
-            options.tokenizer or (str(own) if own else None), self._checkpoint.family, self._checkpoint.config
+        self._options, self._seed = options or ModelOptions(), seed
+        self._say = say or _to_stderr
+        self._device, self._dtype = _place(self._options)
+        folder = resolve(str(where), revision=self._options.revision)
+        self._checkpoint = open_model(folder, self._options.data_config)
+        self._tokenizer = self._load_tokenizer()
+        embodiments = _embodiments(self._checkpoint, self._options.embodiment)
+        slots = sorted({embodiment.codec.embodiment for embodiment in embodiments.values()})
+        self._processors = {
+            tag: Processor(self._checkpoint, embodiment, self._tokenizer, slots.index(embodiment.codec.embodiment))
+            for tag, embodiment in embodiments.items()
+        }
+        self._by_task: dict[str, tuple[Processor, str]] = {}  # with the name of the instruction
+        self._model, loaded = self._checkpoint.load(
+            dtype=self._dtype, device=self._device, attn=self._options.attn, slots=tuple(slots)
         )
-        self._layout, batch = _layout(options, self._device)
-        self._processors: dict[str, Processor] = {}  # by task
-        self._checked: set[object] = set()
-        model, loaded = self._checkpoint.load(dtype=self._dtype, device=self._device, attn=options.attn)
-        self._engine = Engine(
-            model,
+        self._batch = self._options.batch_size or (GPU_BATCH if self._device.type == "cuda" else None)
+        self._engine = self._make_engine()
+        self._rows = self._examine()
+        self.info = PolicyInfo(
+            self._checkpoint.family.value, "1", seed, self._settings(), loaded.digest, batch_size=self._batch
+        )
+
+    def interface(self, task: Task) -> Interface:
+        """What the one embodiment that fits reads and returns; see `groot_bench.models.processing.fit`."""
+        embodiments = {tag: processor.embodiment for tag, processor in self._processors.items()}
+        embodiment, interface = choose(embodiments, task)
+        text = instruction_key(embodiment, task)
+        assert text is not None
+        self._by_task[task.name] = (self._processors[embodiment.tag], text)
+        return interface
+
+    def act(self, observation: Observation, queries: Sequence[Query]) -> Action:
+        head = self._checkpoint.config.head
+        rows, states, processors = [], [], []
+        for place, query in enumerate(queries):
+            processor, text = self._by_task[query.episode.task]
+            keys = processor.embodiment.video_keys
+            frames = [np.asarray(observation[VIDEO + key])[place, -1] for key in keys]
+            state = {key: np.asarray(observation[STATE + key])[place] for key in processor.codec.state_dims}
+            padded = (head.horizon, head.action_dim)
+            noise = normal(self._seed, query.episode, query.index, processor.noise_shape, padded)
+            rows.append(processor.row(frames, state, str(observation[text][place]), noise))
+            states.append(state)
+            processors.append(processor)
+        outputs = self._engine.run(rows)
+        chunks = [
+            processor.decode(output, state)
+            for processor, output, state in zip(processors, outputs, states, strict=True)
+        ]
+        return {ACTION + key: np.stack([chunk[key] for chunk in chunks]) for key in chunks[0]}
+
+    def close(self) -> None:
+        """Frees the weights."""
+        del self._engine, self._model
+
+    def _load_tokenizer(self) -> Any:
+        own = self._checkpoint.files.tokenizer
+        where = self._options.tokenizer or (str(own) if own else None)
+        tokenizer = load_tokenizer(where, self._checkpoint.family)
+        require_image_token(tokenizer, self._checkpoint.config.backbone.image_token)
+        return tokenizer
+
+    @property
+    def _layout(self) -> str:
+        if self._options.upstream_padding:
+            return "upstream"
+        return "bucketed" if self._device.type == "cuda" else "single"
+
+    def _make_engine(self) -> Engine:
+        return Engine(
+            self._model,
             pad=self._tokenizer.pad,
-            steps=options.denoising_steps,
+            steps=self._options.denoising_steps,
             device=self._device,
             dtype=self._dtype,
-            batch_size=batch or 1,
+            batch_size=self._batch or 1,
             layout=self._layout,
-            compiled=options.compile,
+            compiled=self._options.compile,
         )
-        self.info = PolicyInfo(
-            self._checkpoint.family.value,
-            version="1",
-            seed=seed,
-            settings=self._settings(),
-            checkpoint=loaded.digest,
-            batch_size=batch,
-        )
+
+    def _examine(self) -> RowCheck:
+        """Proves on this device that rows do not depend on their neighbors, or says that they do."""
+        rows = sample_rows(next(iter(self._processors.values())), 3 if (self._batch or 1) > 2 else 2)
+        found = self._engine.check(rows)
+        where = f"{self._device.type}, {str(self._dtype).removeprefix('torch.')}, layout {self._layout!r}"
+        if found.equal:
+            self._say(f"self-check: a row has the same bits alone and among others ({where})")
+            return found
+        self._say(f"self-check: rows depend on their neighbors, by up to {found.difference:.1e} ({where})")
+        if self._options.strict and self._batch != 1:
+            self._say("--strict: rows run one at a time")
+            self._batch = 1
+            self._engine = self._make_engine()
+            return self._examine()
+        return found
+
+    def _settings(self) -> dict[str, Any]:
+        options = self._options
+        return {
+            "embodiments": sorted(self._processors),
+            "data_config": options.data_config,
+            "denoising_steps": self._engine.sampler.steps,
+            "device": self._device.type,
+            "dtype": str(self._dtype).removeprefix("torch."),
+            "attention": options.attn,
+            "compile": options.compile,
+            "layout": self._layout,
+            "rows_independent": self._rows.equal,
+            "tokenizer": self._tokenizer.identity(),
+        }
+
+
+def _to_stderr(text: str) -> None:
+    sys.stderr.write(f"groot-bench: {text}\n")
+
+
+def _place(options: ModelOptions) -> tuple[torch.device, torch.dtype]:
+    """The device and the type that the options mean on this machine."""
+    name = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"--device {name}: torch sees {torch.cuda.device_count()} CUDA devices; use --device cpu")
+    return device, DTYPES[options.dtype or ("bfloat16" if device.type == "cuda" else "float32")]
+
+
+def _embodiments(checkpoint: Checkpoint, wanted: str | None) -> dict[str, Embodiment]:
+    """The embodiment that was asked for, or all that can be run.
+
+    Raises:
+        UnknownName: there is no such tag.
+        CheckpointError: its statistics are missing or wrong, or those of all.
+    """
+    if wanted is not None:
+        tag = resolve_tag(wanted, checkpoint.family, checkpoint.tags)
+        return {tag: checkpoint.embodiment(tag)}
+    found, problems = {}, []
+    for tag in checkpoint.tags:
+        try:
+            found[tag] = checkpoint.embodiment(tag)
+        except CheckpointError as problem:
+            problems.append(str(problem))
+    if not found:
+        raise CheckpointError("\n".join(["no embodiment of the checkpoint can be run:", *problems]))
+    return found
