@@ -1,6 +1,9 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Both make .venv and install what they need into it.
 
 PYTHON ?= python3
+# torch by itself and first: its default build brings gigabytes of CUDA where only a CPU is. To take another build,
+# name it: make TORCH=...
+TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -11,6 +14,9 @@ demo: $(INSTALLED)-demo gl
 	$(BIN)/groot-bench eval --suite robosuite --task Lift --task Door --policy expert --episodes 5 \
 	    --video first:1
 	@echo "The run lies in the folder named above; its first episodes are filmed in its folder videos/."
+	test -d results/tiny-n17 || $(BIN)/groot-bench ckpt tiny --family n17 --suite robosuite --task Lift results/tiny-n17
+	$(BIN)/groot-bench eval --suite robosuite --task Lift --ckpt results/tiny-n17 --episodes 2 --max-steps 80
+	@echo "That was a GR00T N1.7 of a few thousand random weights, loaded like a released one; it cannot lift anything."
 
 test: $(INSTALLED)-test gl
 	$(BIN)/python -m pytest
@@ -24,12 +30,14 @@ bench: $(INSTALLED)-test gl
 # One stamp for each set of extras: made again when pyproject.toml changes, so that both targets are idempotent.
 # robosuite goes in without its own requirements: it pins numpy<2 and takes a mujoco with which it does not run.
 $(INSTALLED)-demo: pyproject.toml | $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[robosuite,video]'
+	$(BIN)/python -m pip install --quiet '$(TORCH)'
+	$(BIN)/python -m pip install --quiet --editable '.[robosuite,video,groot]'
 	$(BIN)/python -m pip install --quiet --no-deps robosuite==1.5.2
 	@touch $@
 
 $(INSTALLED)-test: pyproject.toml | $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[robosuite,video,steps,gymnasium,test]'
+	$(BIN)/python -m pip install --quiet '$(TORCH)'
+	$(BIN)/python -m pip install --quiet --editable '.[robosuite,video,steps,gymnasium,groot,test]'
 	$(BIN)/python -m pip install --quiet --no-deps robosuite==1.5.2
 	@touch $@
 

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except GrootBenchError as error:
         if isinstance(error, PolicyError) and error.__cause__ is not None:
             traceback.print_exception(error.__cause__)
-        print(f"groot-bench: error: {error}", file=sys.stderr)
+        print(f"groot-bench: error: {_printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("groot-bench: stopped", file=sys.stderr)
@@ -47,6 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of stdout has gone, as in `groot-bench list | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _printable(text: str) -> str:
+    """Without control characters: names from files may hold them, and a terminal obeys them."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -74,11 +74,11 @@ def with_verb(words: Sequence[str]) -> list[str]:
 def _show(args: argparse.Namespace) -> int:
     require_installed()
     from groot_bench.models import report
-    from groot_bench.models.checkpoint import expected_shapes
+    from groot_bench.models.expectation import expect
     from groot_bench.models.source import resolve
 
-    found = report.examine(resolve(args.path, revision=args.revision), expected_shapes, full=args.full)
-    print(json.dumps(report.to_json(found), indent=1) if args.json else report.to_markdown(found))
+    found = report.examine(resolve(args.path, revision=args.revision), expect, full=args.full)
+    print(json.dumps(report.to_json(found), indent=1) + "\n" if args.json else report.to_markdown(found), end="")
     return 2 if found.problems else 0
 
 

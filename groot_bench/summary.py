@@ -117,7 +117,7 @@ def to_json(run: Run) -> dict[str, Any]:
 
 def _title(run: Run) -> str:
     policy: Mapping[str, Any] = run.experiment["policy"]
-    return _cell(f"{policy['name']} on {_protocol_label(run)}")
+    return cell(f"{policy['name']} on {_protocol_label(run)}")
 
 
 def _protocol_label(run: Run) -> str:
@@ -141,7 +141,7 @@ def _facts(run: Run) -> list[str]:
         )
     if policy.get("privileged"):
         facts.append("**this policy reads the simulator's hidden state**")
-    return [f"- {_cell(fact)}" for fact in facts]
+    return [f"- {cell(fact)}" for fact in facts]
 
 
 def _table(rows: Sequence[Row], with_errors: bool, with_missing: bool) -> list[str]:
@@ -152,7 +152,7 @@ def _table(rows: Sequence[Row], with_errors: bool, with_missing: bool) -> list[s
         head.append("missing")
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for row in rows:
-        cells = [_cell(row.name), f"{row.successes}/{row.measured}", *_rate(row.successes, row.measured, row.interval)]
+        cells = [cell(row.name), f"{row.successes}/{row.measured}", *_rate(row.successes, row.measured, row.interval)]
         cells.append("unknown" if row.steps is None else f"{row.steps:.1f}")
         if with_errors:
             rate, interval = _rate(row.successes, row.attempted, row.pessimistic)
@@ -175,11 +175,11 @@ def _errors(run: Run) -> list[str]:
         if record.outcome is Outcome.ERROR:
             last = (record.error or "").strip().splitlines() or ["unknown"]
             told = last[0] if len(last) == 1 else f"{last[0]} ... {last[-1]}"
-            lines.append(f"- {_cell(str(record.episode))}: {_cell(told)[:300]}")
+            lines.append(f"- {cell(str(record.episode))}: {cell(told)[:300]}")
     return lines
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Text that cannot break the table or the page: no line breaks, bars, tags or terminal escapes."""
     plain = "".join(c if c.isprintable() else " " for c in text)
     return plain.replace("|", "\\|").replace("<", "&lt;")

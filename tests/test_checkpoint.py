@@ -26,9 +26,9 @@ from groot_bench.models.config import ModelConfig
 from groot_bench.models.embodiments import NAMES, name_of, resolve_tag
 from groot_bench.models.family import Family
 from groot_bench.models.folder import open_checkpoint
+from groot_bench.models.inspection import part_of
 from groot_bench.models.regular import read_json
-from groot_bench.models.report import CheckpointReport, Expectation, examine, part_of
-from groot_bench.models.report_text import steps_text, to_json, to_markdown
+from groot_bench.models.report import CheckpointReport, Expectation, examine, steps_text, to_json, to_markdown
 from groot_bench.models.safetensor import read_header
 from groot_bench.models.shards import INDEX, SINGLE, open_weights
 from groot_bench.models.source import resolve

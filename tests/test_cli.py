@@ -83,7 +83,16 @@ BAD = [
         r"unknown protocol of suite 'toy': 'v2'.*toy/v1",
     ),
     (["eval", "--suite", "toy", "--policy", "zeros"], r"unknown policy: 'zeros'; did you mean 'zero'"),
-    (["eval", "--suite", "toy", "--ckpt", "x"], r"--ckpt is reserved for GR00T checkpoints"),
+    (["eval", "--suite", "toy", "--ckpt", "x"], r"x"),
+    (["eval", "--suite", "toy", "--policy", "groot"], r"--policy groot takes its checkpoint from --ckpt PATH"),
+    (["eval", "--suite", "toy", "--policy", "zero", "--strict"], r"--strict: only a policy of --ckpt has these"),
+    (["eval", "--suite", "toy", "--ckpt", "x", "--dtype", "float16"], r"unknown --dtype: 'float16'; did you mean"),
+    (["eval", "--suite", "toy", "--ckpt", "x", "--device", "tpu"], r"unknown --device: 'tpu'"),
+    (["eval", "--suite", "toy", "--ckpt", "x", "--batch-size", "0"], r"--batch-size must be a whole number"),
+    (["eval", "--suite", "toy", "--policy", "zero", "--ablation", "camera=x"], r"camera"),
+    (["ckpt", "nowhere"], r"nowhere"),
+    (["ckpt", "golden", "nowhere"], r"nowhere is no golden folder"),
+    (["ckpt", "tiny", "out", "--family", "n15", "--suite", "toyy"], r"did you mean 'toy'"),
     (
         ["eval", "--suite", "toy", "--policy", "zero", "--retarget", "gr1"],
         r"--retarget is reserved for the retargeting",
@@ -271,7 +280,8 @@ def test_reader_that_goes_away_is_no_error(cli: Cli, tmp_path: Path) -> None:
 OPTIONS = {
     "eval": "--suite --task --protocol --policy --ckpt --replay --retarget --episodes --seed --policy-seed "
     "--actions-per-query --max-steps --cameras --slots --shard --out --video --log-steps --python --timeout "
-    "--retry-errors --json",
+    "--retry-errors --json --ablation --chunking --embodiment --data-config --tokenizer --revision --denoising-steps "
+    "--device --dtype --attn --batch-size --compile --strict --upstream-padding",
     "list": "--json",
     "show": "--json",
     "merge": "--json",

@@ -65,7 +65,7 @@ class BackboneConfig:
     Attributes:
         text, vision: its two halves.
         image_token: the id in the prompt that image features replace.
-        connector: linear layers between the halves (N1.5: 1 or 2; N1.6: 1 or 2; N1.7 has its own).
+        connector: linear layers between the halves (N1.5: 1 or 2; N1.6: always 2; N1.7 has its own: 0).
         pixel_shuffle: whether N1.5 merges patches before the connector.
         project: width of a last linear layer (N1.5); 0 for none.
         output_dim: width of the features.
@@ -158,6 +158,7 @@ def parse_backbone(family: Family, config: Fields, sizes: object | None, problem
     where = "backbone_config.json" if sizes is not None else f"{family.title}'s known backbone"
     tower = Fields(RELEASED[family] if sizes is None else sizes, where, problems)
     config.refuse_unless("reproject_vision", False, "no released checkpoint has the layer")
+    tower.refuse_unless("select_layer", -1, "the vision tower is read after its last layer")
     text = _text(family, tower.inner("text_config"), config.size("select_layer", -1, least=-1, most=MAX_LAYERS))
     vision = _vision_n17(tower.inner("vision_config")) if family is Family.N17 else _vision(family, tower)
     qwen = family is Family.N17
@@ -165,7 +166,7 @@ def parse_backbone(family: Family, config: Fields, sizes: object | None, problem
         text,
         vision,
         image_token=tower.size("image_token_id" if qwen else "image_token_index", least=0),
-        connector=0 if qwen else tower.size("mlp_connector_layers", 2, most=2),
+        connector={Family.N15: tower.size("mlp_connector_layers", 2, most=2), Family.N16: 2, Family.N17: 0}[family],
         pixel_shuffle=family is Family.N16 or (family is Family.N15 and tower.flag("use_pixel_shuffle", False)),
         project=config.size("project_to_dim", 0, least=0) if family is Family.N15 else 0,
         vision_start=tower.size("vision_start_token_id", least=0) if qwen else -1,
@@ -219,6 +220,8 @@ def _vision(family: Family, tower: Fields) -> VisionConfig:
     patch = vision.size("patch_size", most=1024)
     side = vision.size("image_size", most=1 << 14) if family is Family.N15 else 0
     positions = (side // patch) ** 2 if family is Family.N15 else vision.size("num_patches")
+    if family is Family.N15 and side < patch:
+        vision.complain("image_size", f"{side} is smaller than a patch of {patch}")
     if family is Family.N16 and round(positions**0.5) ** 2 != positions:
         vision.complain("num_patches", f"expected a square number, got {positions}")
     ratio = tower.number("downsample_ratio", 0.5)

@@ -13,11 +13,11 @@ import torch
 from groot_bench.errors import CheckpointError, UsageError
 from groot_bench.models.attention import require_kind
 from groot_bench.models.config import ModelConfig, parse_config
-from groot_bench.models.embodiments import SLOTS_N15
+from groot_bench.models.embodiments import SLOTS_N15, is_table
 from groot_bench.models.family import Family
 from groot_bench.models.folder import CheckpointFiles, open_checkpoint
 from groot_bench.models.jsonfields import Fields, raise_if
-from groot_bench.models.model import Gr00t, is_embodiment_table
+from groot_bench.models.model import Gr00t
 from groot_bench.models.processing.codec import KeyCodec
 from groot_bench.models.processing.codec_n15 import make_codec_n15
 from groot_bench.models.processing.codec_n17 import make_codec_n17
@@ -130,7 +130,7 @@ class Checkpoint:
             model = Gr00t(config, attn)
 
         def rows(name: str) -> Rows | None:
-            return Rows(total, slots) if slots is not None and is_embodiment_table(name) else None
+            return Rows(total, slots) if slots is not None and is_table(name) else None
 
         loaded = load_weights(model, self.files.weights, dtype=dtype, device=device, unused=model.is_unused, rows=rows)
         return model.eval(), loaded
@@ -157,13 +157,6 @@ def open_model(folder: Path, data_config: str | None = None) -> Checkpoint:
     processor = parse_processor(files.processor)
     _require_fit(config, processor, folder)
     return Checkpoint(files, config, processor, None, _slots(files.embodiment_id, config))
-
-
-def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Every tensor that a checkpoint of this configuration must hold."""
-    with torch.device("meta"):
-        model = Gr00t(config)
-    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
 def _data_config(folder: Path, given: str | None) -> DataConfigN15 | None:

@@ -158,7 +158,7 @@ def _parse_n15(config: Fields) -> HeadConfig:
 def _parse_flat(config: Fields, family: Family) -> HeadConfig:
     alternate = config.flag("use_alternate_vl_dit", True)
     stack = config.data.get("vl_self_attention_cfg") if family is Family.N17 else None
-    dropout = config.number("state_dropout_prob", 0.0)
+    dropout = _probability(config, "state_dropout_prob", 0.0)
     return HeadConfig(
         **_common(config),
         action_dim=config.size("max_action_dim"),
@@ -223,11 +223,18 @@ def _blocks(fields: Fields, output_dim: int, cross_dim: int, interleave: bool) -
         output_dim=output_dim,
         cross_dim=cross_dim,
         interleave=interleave,
-        dropout=fields.number("dropout", 0.1),
+        dropout=_probability(fields, "dropout", 0.1),
         activation=fields.text("activation_fn", "gelu-approximate", choices=ACTIVATIONS),
         bias=fields.flag("attention_bias", True),
         sinusoidal=fields.size("max_num_positional_embeddings", 512) if kind == "sinusoidal" else 0,
     )
+
+
+def _probability(fields: Fields, name: str, default: float) -> float:
+    value = fields.number(name, default)
+    if not 0 <= value <= 1:
+        fields.complain(name, f"expected a probability from 0 to 1, got {value:g}")
+    return value
 
 
 def _contradictions(head: HeadConfig, body: BackboneConfig, where: str) -> list[str]:

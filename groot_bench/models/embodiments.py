@@ -84,3 +84,8 @@ def resolve_tag(given: str, family: Family, available: Iterable[str]) -> str:
             return tag
     hint = f"{given!r} stands for {named!r}, which this checkpoint was not trained for" if named else ""
     raise UnknownName(f"embodiment tag of this {family.title} checkpoint", given, tags, hint)
+
+
+def is_table(name: str) -> bool:
+    """Whether the first axis of the stored tensor counts embodiments."""
+    return name.startswith(TABLES)

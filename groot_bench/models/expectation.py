@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from groot_bench.models.config import ModelConfig
+from groot_bench.models.inspection import Expectation
 from groot_bench.models.model import Gr00t
-from groot_bench.models.report import Expectation
 
 
 def expect(config: ModelConfig) -> Expectation:

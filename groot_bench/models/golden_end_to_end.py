@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from groot_bench.models.difference import Difference
-from groot_bench.models.golden_backbone import golden_inputs, is_input
-from groot_bench.models.golden_files import compare_tensors, golden_tensors
+from groot_bench.models.golden_backbone import golden_inputs, is_input, read_tensors
+from groot_bench.models.golden_files import compare_tensors
 from groot_bench.models.inputs import Features
 from groot_bench.models.model import Gr00t
 from groot_bench.models.sampler import Sampler
@@ -21,7 +21,7 @@ INPUTS = frozenset(("embodiment_id", "noise", "state"))
 
 def compare_end_to_end(folder: Path, model: Gr00t) -> Iterator[Difference]:
     """The actions of a padded batch, with padding attended to as upstream."""
-    golden = golden_tensors(folder, FILE)
+    golden = read_tensors(folder / FILE)
     inputs = golden_inputs(model.config, golden)
     with torch.no_grad():
         features: Features = model.backbone(inputs)

@@ -1,4 +1,4 @@
-"""The checkpoint and the tensors of a golden folder, and the comparison of named tensors."""
+"""The model of a golden folder, and the comparison of named tensors."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
-from groot_bench.errors import CheckpointError
-from groot_bench.models.config import parse_config
 from groot_bench.models.difference import Difference, largest_difference
+from groot_bench.models.golden_backbone import read_config
 from groot_bench.models.model import Gr00t
-from groot_bench.models.regular import read_json
 from groot_bench.models.shards import open_weights
 from groot_bench.models.weights import load_weights
 
@@ -26,24 +22,10 @@ Limit = Callable[[str, Tensor], float]
 
 def golden_model(folder: Path) -> Gr00t:
     """The folder's checkpoint as a model in float32; the sizes of its backbone lie beside it."""
-    backbone = read_json(folder, "backbone_config.json")
-    config = parse_config(read_json(folder / "checkpoint", "config.json"), backbone)
     with torch.device("meta"):
-        model = Gr00t(config)
+        model = Gr00t(read_config(folder))
     load_weights(model, open_weights(folder / "checkpoint"), dtype=torch.float32, unused=model.is_unused)
     return model.eval()
-
-
-def golden_tensors(folder: Path, name: str) -> dict[str, Tensor]:
-    """The tensors of one golden file.
-
-    Raises:
-        CheckpointError: it is missing or broken.
-    """
-    try:
-        return load_file(folder / name)
-    except (OSError, SafetensorError) as problem:
-        raise CheckpointError(f"{folder / name}: {problem}") from None
 
 
 def compare_tensors(

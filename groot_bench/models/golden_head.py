@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from groot_bench.models.difference import Difference
-from groot_bench.models.golden_files import SCALE_LIMIT, compare_tensors, golden_tensors, scale
+from groot_bench.models.golden_backbone import read_tensors
+from groot_bench.models.golden_files import SCALE_LIMIT, compare_tensors, scale
 from groot_bench.models.head import ActionHead, Loss
 from groot_bench.models.inputs import Features
 from groot_bench.models.regular import read_json
@@ -32,7 +33,7 @@ LIMITS = {"encoded_state": 1e-5, "velocity": 3e-3, "dit_out": 3e-3, "x": 1e-3, "
 
 def compare_head(folder: Path, head: ActionHead) -> Iterator[Difference]:
     """Inference with every intermediate tensor: the padded batch as upstream, and its rows alone without padding."""
-    golden = golden_tensors(folder, HEAD)
+    golden = read_tensors(folder / HEAD)
     features = _features(golden)
     state, slots, noise = golden["state"], golden["embodiment_id"].long(), golden["noise"]
     sampler = Sampler(head)
@@ -50,7 +51,7 @@ def compare_head(folder: Path, head: ActionHead) -> Iterator[Difference]:
 
 def compare_training(folder: Path, head: ActionHead) -> Iterator[Difference]:
     """The loss with everything that leads to it, and the norms of its gradients."""
-    golden = golden_tensors(folder, TRAIN)
+    golden = read_tensors(folder / TRAIN)
     head.requires_grad_(True)
     head.zero_grad()
     loss = head.loss(

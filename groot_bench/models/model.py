@@ -8,8 +8,6 @@ from groot_bench.models.backbones.base import make_backbone
 from groot_bench.models.config import ModelConfig
 from groot_bench.models.head import ActionHead
 
-EMBODIMENT_TABLES = ("action_head.state_encoder.", "action_head.action_encoder.", "action_head.action_decoder.")
-
 
 class Gr00t(nn.Module):
     """N1.5, N1.6 or N1.7, as its configuration says. Weights are not initialized.
@@ -35,8 +33,3 @@ class Gr00t(nn.Module):
     def tensors(self) -> dict[str, Tensor]:
         """Everything that a checkpoint must hold, by its stored name."""
         return dict(self.state_dict())
-
-
-def is_embodiment_table(name: str) -> bool:
-    """Whether the first axis of the stored tensor counts embodiments."""
-    return name.startswith(EMBODIMENT_TABLES)

@@ -1,181 +1,162 @@
-"""What a checkpoint is and what is wrong with it, from its JSON files and the headers of its weights."""
+"""A checkpoint report as a Markdown page and as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from groot_bench.errors import CheckpointError
-from groot_bench.models import stream
-from groot_bench.models.config import ModelConfig, parse_config
-from groot_bench.models.embodiments import TABLES
-from groot_bench.models.family import Family
-from groot_bench.models.folder import CheckpointFiles, gather
-from groot_bench.models.listing import quote
-from groot_bench.models.report_embodiments import EmbodimentReport, examine_embodiments
-from groot_bench.models.safetensor import StoredTensor
-from groot_bench.models.shards import StoredWeights, Wanted, differences
+from groot_bench.models.config import ModelConfig
+from groot_bench.models.inspection import CheckpointReport, Expectation, examine
+from groot_bench.models.inspection_embodiments import EmbodimentReport
+from groot_bench.summary import cell
 
-PARTS = ("vision", "connector", "language", "action head", "embodiment tables", "other", "not used")
+__all__ = ["CheckpointReport", "Expectation", "examine", "to_json", "to_markdown"]
 
 
-class Expectation(NamedTuple):
-    """What a model needs of a checkpoint.
-
-    Attributes:
-        shapes: of all its tensors, by stored name.
-        is_unused: whether a stored tensor of that name is known and not needed.
-    """
-
-    shapes: Mapping[str, tuple[int, ...]]
-    is_unused: Callable[[str], bool]
-
-
-@dataclass(frozen=True)
-class Part:
-    """One part of the weights: how many tensors, numbers and bytes, and of which types."""
-
-    name: str
-    tensors: int
-    parameters: int
-    nbytes: int
-    dtypes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class CheckpointReport:
-    """The answer of `examine`.
-
-    Attributes:
-        folder: of the checkpoint.
-        family, model: None where config.json does not say.
-        own_backbone: whether the folder states the sizes of its backbone; otherwise they are the released model's.
-        files: name and size [bytes] of the files of weights.
-        parts: of the weights, those that are there.
-        embodiments: by tag.
-        tokenizer: the folder of its tokenizer, or None.
-        ignored: files that are there and never opened.
-        digest: of the weights, if all bytes were read; the one that `load_weights` gives without `rows`.
-        problems: everything that is wrong; may have several lines each.
-    """
-
-    folder: Path
-    family: Family | None
-    model: ModelConfig | None
-    own_backbone: bool
-    files: tuple[tuple[str, int], ...]
-    parts: tuple[Part, ...]
-    embodiments: tuple[EmbodimentReport, ...]
-    tokenizer: Path | None
-    ignored: tuple[str, ...]
-    digest: str | None
-    problems: tuple[str, ...]
-
-
-def examine(
-    folder: Path, expected: Callable[[ModelConfig], Expectation] | None = None, full: bool = False
-) -> CheckpointReport:
-    """Examines a checkpoint folder and never stops at the first problem.
-
-    Args:
-        folder: with config.json in it, see `source.resolve`.
-        expected: what a model of that configuration needs; names and shapes are not compared without it.
-        full: whether to read all weights that the model needs, look for NaN and infinity, and compute the digest.
-    """
-    files, problems = gather(folder)
-    model = _model(files, problems)
-    wanted = None
-    if model is not None and expected is not None and files.weights.files:
-        try:
-            wanted = expected(model)
-        except CheckpointError as problem:
-            problems.append(str(problem))
-    is_unused = wanted.is_unused if wanted else _nothing
-    if wanted is not None:
-        shapes = {name: Wanted(shape) for name, shape in wanted.shapes.items()}
-        lines = differences(shapes, files.weights.tensors, is_unused)
-        if lines:
-            problems.append("\n".join(["the weights do not fit the model:", *(f"  {line}" for line in lines)]))
-    digest = _read_all(files.weights, is_unused, problems) if full else None
-    return CheckpointReport(
-        folder=folder,
-        family=files.family,
-        model=model,
-        own_backbone=files.backbone_config is not None,
-        files=_sizes(files.weights),
-        parts=_parts(files.weights, is_unused),
-        embodiments=examine_embodiments(files, model, problems),
-        tokenizer=files.tokenizer,
-        ignored=files.ignored,
-        digest=digest if wanted else None,
-        problems=tuple(problems),
-    )
-
-
-def _nothing(name: str) -> bool:
-    return False
-
-
-def _model(files: CheckpointFiles, problems: list[str]) -> ModelConfig | None:
-    if not files.config:  # which is told already
-        return None
-    try:
-        return parse_config(files.config, files.backbone_config)
-    except CheckpointError as problem:
-        problems.append(str(problem))
-        return None
-
-
-def _read_all(weights: StoredWeights, is_unused: Callable[[str], bool], problems: list[str]) -> str | None:
-    """The digest of what is needed; tensors that hold NaN or infinity become a problem."""
-    jobs = [stream.Job(tensor) for name, tensor in weights.tensors.items() if not is_unused(name)]
-    try:
-        seen = stream.read(jobs)
-    except CheckpointError as problem:
-        problems.append(str(problem))
-        return None
-    checked = {job.tensor: one for job, one in zip(jobs, seen, strict=True)}
-    broken = sorted(tensor.name for tensor, one in checked.items() if not one.finite)
-    if broken:
-        problems.append(f"{len(broken)} tensors hold NaN or infinity: {quote(broken)}")
-    return stream.digest({tensor: (None, one) for tensor, one in checked.items()})
-
-
-def _sizes(weights: StoredWeights) -> tuple[tuple[str, int], ...]:
-    return tuple((path.name, path.stat().st_size) for path in weights.files)
-
-
-def _parts(weights: StoredWeights, is_unused: Callable[[str], bool]) -> tuple[Part, ...]:
-    groups: dict[str, list[StoredTensor]] = {name: [] for name in PARTS}
-    for name, tensor in weights.tensors.items():
-        groups["not used" if is_unused(name) else part_of(name)].append(tensor)
-    return tuple(_part(name, tensors) for name, tensors in groups.items() if tensors)
-
-
-def _part(name: str, tensors: Sequence[StoredTensor]) -> Part:
-    return Part(
-        name,
-        len(tensors),
-        sum(tensor.elements for tensor in tensors),
-        sum(tensor.nbytes for tensor in tensors),
-        tuple(sorted({tensor.dtype for tensor in tensors})),
-    )
-
-
-def part_of(name: str) -> str:
-    """The part of the model, one of `PARTS`, that a tensor of that name belongs to."""
-    if name.startswith(TABLES):
-        return "embodiment tables"
-    if name.startswith("action_head."):
-        return "action head"
-    if not name.startswith("backbone."):
-        return "other"
-    pieces = name.split(".")
-    places = {
-        "vision": {"vision_model", "visual"},
-        "language": {"language_model", "lm_head"},
-        "connector": {"mlp1", "eagle_linear"},
+def to_json(report: CheckpointReport) -> dict[str, Any]:
+    """The report as plain JSON values."""
+    return {
+        "folder": str(report.folder),
+        "family": report.family.value if report.family else None,
+        "model": _facts(report.model) if report.model else None,
+        "backbone_sizes": "backbone_config.json" if report.own_backbone else "released",
+        "files": [{"name": name, "bytes": size} for name, size in report.files],
+        "parts": [
+            {
+                "name": part.name,
+                "tensors": part.tensors,
+                "parameters": part.parameters,
+                "bytes": part.nbytes,
+                "dtypes": list(part.dtypes),
+            }
+            for part in report.parts
+        ],
+        "embodiments": [_embodiment(one) for one in report.embodiments],
+        "tokenizer": str(report.tokenizer) if report.tokenizer else None,
+        "ignored": list(report.ignored),
+        "digest": report.digest,
+        "problems": list(report.problems),
     }
-    return next((part for part, known in places.items() if known.intersection(pieces)), "other")
+
+
+def to_markdown(report: CheckpointReport) -> str:
+    """The report as a Markdown page; text from the checkpoint cannot break it."""
+    lines = [f"# {report.family.title if report.family else 'Unknown'} checkpoint", "", *_summary(report)]
+    if report.parts:
+        lines += ["", *_parts(report)]
+    if report.embodiments:
+        lines += ["", *_embodiments(report.embodiments)]
+    if any(one.modalities for one in report.embodiments):
+        lines += ["", *_modalities(report.embodiments)]
+    return "\n".join([*lines, "", *_problems(report)]) + "\n"
+
+
+def _facts(model: ModelConfig) -> dict[str, Any]:
+    head, body = model.head, model.backbone
+    return {
+        "horizon": head.horizon,
+        "state_dim": head.state_dim,
+        "action_dim": head.action_dim,
+        "denoising_steps": head.steps,
+        "embodiment_slots": head.embodiments,
+        "head": {"layers": head.dit.layers, "width": head.width, "future_tokens": head.future_tokens},
+        "vl_attention_layers": head.vl_attention.layers if head.vl_attention else 0,
+        "language": {"layers": body.text.layers, "width": body.text.width, "vocabulary": body.text.vocabulary},
+        "vision": {"layers": body.vision.layers, "width": body.vision.width, "patch": body.vision.patch},
+    }
+
+
+def _embodiment(one: EmbodimentReport) -> dict[str, Any]:
+    return {
+        "tag": one.tag,
+        "name": one.name,
+        "slot": one.slot,
+        "modalities": {
+            name: {"keys": list(part.keys), "steps": None if part.steps is None else list(part.steps)}
+            for name, part in one.modalities.items()
+        },
+        "statistics": {group: list(keys) for group, keys in one.statistics.items()},
+    }
+
+
+def _summary(report: CheckpointReport) -> list[str]:
+    lines = [f"folder: `{report.folder}`"]
+    if report.model:
+        head, body = report.model.head, report.model.backbone
+        lines += [
+            f"action head: {head.dit.layers} layers of width {head.width}, horizon {head.horizon}, state "
+            f"{head.state_dim}, action {head.action_dim}, {head.steps} denoising steps, {head.embodiments} slots"
+            + (f", {head.vl_attention.layers} layers of self-attention before it" if head.vl_attention else ""),
+            f"backbone: {body.text.layers} language layers of width {body.text.width}, {body.vision.layers} vision "
+            f"layers of width {body.vision.width} "
+            + ("(sizes from backbone_config.json)" if report.own_backbone else "(the released model's sizes)"),
+        ]
+    if report.files:
+        size = sum(size for _, size in report.files)
+        lines.append(f"weights: {_bytes(size)} in {', '.join(name for name, _ in report.files)}")
+    if report.digest:
+        lines.append(f"digest of the weights: {report.digest}")
+    lines.append(f"tokenizer: {report.tokenizer or 'none in the folder'}")
+    if report.ignored:
+        lines.append(f"ignored: {', '.join(report.ignored)}")
+    return [f"- {cell(line)}" for line in lines]
+
+
+def _parts(report: CheckpointReport) -> list[str]:
+    rows = [
+        (part.name, part.tensors, f"{part.parameters:,}", _bytes(part.nbytes), ", ".join(part.dtypes))
+        for part in report.parts
+    ]
+    return _table(("part", "tensors", "parameters", "size", "types"), rows)
+
+
+def _embodiments(embodiments: Sequence[EmbodimentReport]) -> list[str]:
+    rows = [
+        (
+            one.tag,
+            one.name or "",
+            "none" if one.slot is None else one.slot,
+            "yes" if one.modalities else "no",
+            ", ".join(f"{group} ({len(keys)})" for group, keys in one.statistics.items()) or "none",
+        )
+        for one in embodiments
+    ]
+    return _table(("embodiment", "name", "slot", "modalities", "statistics (keys)"), rows)
+
+
+def _modalities(embodiments: Sequence[EmbodimentReport]) -> list[str]:
+    rows = [
+        (one.tag, name, ", ".join(part.keys), "not saved" if part.steps is None else steps_text(part.steps))
+        for one in embodiments
+        for name, part in one.modalities.items()
+    ]
+    return _table(("embodiment", "modality", "keys", "time steps"), rows)
+
+
+def steps_text(steps: Sequence[int]) -> str:
+    """Time steps in short: "0 to 15" for a run of five or more, else each."""
+    if len(steps) >= 5 and list(steps) == list(range(steps[0], steps[0] + len(steps))):
+        return f"{steps[0]} to {steps[-1]}"
+    return ", ".join(map(str, steps))
+
+
+def _problems(report: CheckpointReport) -> list[str]:
+    if not report.problems:
+        return ["Nothing is wrong."]
+    lines = ["What is wrong:", ""]
+    for problem in report.problems:
+        first, *more = problem.splitlines() or [""]
+        lines += [
+            f"- {cell(first)}",
+            *(f"  {'  ' if line.startswith('    ') else ''}- {cell(line.strip())}" for line in more),
+        ]
+    return lines
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    return lines + [f"| {' | '.join(cell(str(item)) for item in row)} |" for row in rows]
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.2f} MB"

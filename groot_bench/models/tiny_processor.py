@@ -16,7 +16,7 @@ from groot_bench.models.tiny_embodiments import Span, TinyEmbodiment
 
 Json = dict[str, Any]
 
-N15_SHARE = 0.25  # of an action's bounds: N1.5 does not clip, and what it returns seldom is beyond +-4
+N15_SHARE = 0.15  # of an action's bounds: N1.5 does not clip what a model returns, but that is hardly ever beyond +-6
 MARGIN = 0.01  # of the range, from min to q01 and from q99 to max
 FIRST_STEP_SHARE = 0.25  # of a relative action's bounds at the first control step; it grows to all at the last
 

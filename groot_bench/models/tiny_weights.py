@@ -32,9 +32,13 @@ EMBEDDINGS = (
 EMBEDDING_STD = 0.5
 NORM_STD = 0.2  # about 1
 BIAS_STD = 0.1
-DECODER = "action_decoder.layer2.W"
-DECODER_GAIN = 0.5  # of the last layer, so that a velocity does not drown the noise that it is added to
-TIME_GAIN = 2.0  # of the time embedding, so that the steps of denoising differ
+# Of linear layers, whose numbers otherwise have the variance 1 / inputs:
+GAINS = {
+    "action_decoder.layer2.": 0.8,  # so that a velocity does not drown the noise that it is added to
+    "timestep_embedder.": 2.0,  # so that the steps of denoising differ
+    "attn1.to_q.": 2.0,  # so that attention picks tokens and does not only average them: one state beside many others
+    "attn1.to_k.": 2.0,
+}
 
 
 class Stored(NamedTuple):
@@ -127,7 +131,7 @@ def _scale(name: str, shape: tuple[int, ...]) -> tuple[float, float]:
     if len(shape) == 1:
         return 1.0, NORM_STD
     inputs = shape[1] if name.endswith(".W") else math.prod(shape[1:])
-    gain = DECODER_GAIN if name.endswith(DECODER) else TIME_GAIN if ".timestep_embedder." in name else 1.0
+    gain = next((gain for part, gain in GAINS.items() if part in name), 1.0)
     return 0.0, gain / math.sqrt(inputs)
 
 
