@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from torch import Tensor
 
 from groot_bench.models.checkpoint import Checkpoint, open_model
@@ -256,7 +256,7 @@ def make(folder: Path) -> None:
     for family in Family:
         with tempfile.TemporaryDirectory() as temporary:
             found = vectors(family, Path(temporary) / "checkpoint")
-        save_file(found, folder / f"{family.value}.safetensors")
+        (folder / f"{family.value}.safetensors").write_bytes(save(found))
         sys.stdout.write(json.dumps({"family": family.value, "arrays": len(found)}) + "\n")
 
 

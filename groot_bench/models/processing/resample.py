@@ -1,8 +1,8 @@
 """Resizing of uint8 images in fixed point, exactly as Pillow and torch do it.
 
-Both widen the filter where they shrink, treat one axis after the other and round to uint8 in between. They differ in how
-many bits a weight has and in which axis comes first. All sums are of whole numbers, so that a result depends on neither
-processor, threads nor what else is computed.
+Both widen the filter where they shrink, treat one axis after the other and round to uint8 in between. They differ in
+how many bits a weight has and in which axis comes first. All sums are of whole numbers, so a result depends on neither
+the processor, the number of threads nor what else is computed.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ TORCH_MAX_BITS = 22  # torch's UpSampleKernel: as many as keep the largest weigh
 class Style(enum.Enum):
     """Whose arithmetic is meant.
 
-    PILLOW: `Image.resize` of Pillow 13, which treats the height first where it shrinks by more than twice as many pixels
-    as the width does; older versions, and 13 in all other cases, begin with the width.
+    PILLOW: `Image.resize` of Pillow 13, which treats the height first where it shrinks by more than twice as many
+    pixels as the width does; older versions, and 13 in all other cases, begin with the width.
     TORCH: `interpolate(antialias=True)` of uint8 tensors, which begins with the width.
     """
 
