@@ -52,7 +52,7 @@ def add_ckpt(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     golden = inner.add_parser("golden", help="compare this implementation with recorded numbers of another one")
     golden.add_argument("folder", type=Path, metavar="DIR", help="with n15/, n16/ or n17/, or one of these")
     golden.add_argument("--tokenizer", metavar="PATH", help="the real tokenizer; without one its ids are not compared")
-    golden.add_argument("--all", action="store_true", help="print every field, not only the nearest to its limit")
+    golden.add_argument("--brief", action="store_true", help="of each file only the field nearest to its limit")
     golden.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
     golden.set_defaults(call=_golden)
     tiny = inner.add_parser("tiny", help="write a small complete checkpoint with random weights")
@@ -92,7 +92,7 @@ def _golden(args: argparse.Namespace) -> int:
         over += sum(not line.ok for line in lines)
         tables[folder.name] = [golden.to_json(line) for line in lines]
         if not args.json:
-            print(golden.to_markdown(folder.name, lines, args.all))
+            print(golden.to_markdown(folder.name, lines, not args.brief))
     if args.json:
         print(json.dumps({"folders": tables, "over": over}, indent=1))
     elif args.tokenizer is None:

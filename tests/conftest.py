@@ -14,6 +14,7 @@ import pytest
 
 from groot_bench import graphics
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded: cores are shared with environments
 ROOT = Path(__file__).resolve().parent.parent
 
 

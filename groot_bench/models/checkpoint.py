@@ -13,6 +13,7 @@ import torch
 from groot_bench.errors import CheckpointError, UsageError
 from groot_bench.models.attention import require_kind
 from groot_bench.models.config import ModelConfig, parse_config
+from groot_bench.models.data_configs import read_data_config
 from groot_bench.models.embodiments import SLOTS_N15, is_table
 from groot_bench.models.family import Family
 from groot_bench.models.folder import CheckpointFiles, open_checkpoint
@@ -26,8 +27,6 @@ from groot_bench.models.processing.data_configs_n15 import DATA_CONFIGS, built_i
 from groot_bench.models.processing.modality import ProcessorConfig, parse_processor
 from groot_bench.models.processing.statistics import parse_statistics
 from groot_bench.models.weights import Loaded, Rows, load_weights
-
-DATA_CONFIG = "data_config.json"
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,8 @@ class Checkpoint:
 
     Attributes:
         files: its files. config: of its model.
-        processor: of N1.6 and N1.7, else None. data_config: of N1.5, else None.
+        processor: of N1.6 and N1.7, else None.
+        data_config: of N1.5, where one was given; else the folder's own are used.
         slots: tag -> row of the per-embodiment tables.
     """
 
@@ -90,7 +90,7 @@ class Checkpoint:
         return Embodiment(tag, codec, video.modality_keys, video.delta_indices, language)
 
     def _embodiment_n15(self, tag: str, slot: int) -> Embodiment:
-        data, head = self.data_config, self.config.head
+        data, head = self.data_config or read_data_config(self.files.folder, tag), self.config.head
         if data is None:
             raise UsageError(
                 "an N1.5 checkpoint does not say which keys it reads and how they are normalized; give --data-config "
@@ -151,7 +151,8 @@ def open_model(folder: Path, data_config: str | None = None) -> Checkpoint:
     if config.family is Family.N15:
         if not isinstance(files.metadata, Mapping) or not files.metadata:
             raise CheckpointError(f"{folder}: experiment_cfg/metadata.json must hold statistics of an embodiment")
-        return Checkpoint(files, config, None, _data_config(folder, data_config), SLOTS_N15)
+        given = None if data_config is None else _data_config(data_config)
+        return Checkpoint(files, config, None, given, SLOTS_N15)
     if data_config is not None:
         raise UsageError(f"--data-config is for N1.5; this is {config.family.title}, whose checkpoints hold their own")
     processor = parse_processor(files.processor)
@@ -159,11 +160,8 @@ def open_model(folder: Path, data_config: str | None = None) -> Checkpoint:
     return Checkpoint(files, config, processor, None, _slots(files.embodiment_id, config))
 
 
-def _data_config(folder: Path, given: str | None) -> DataConfigN15 | None:
-    if given is not None:
-        return load_data_config(Path(given)) if given.endswith(".json") else built_in_data_config(given)
-    own = folder / DATA_CONFIG
-    return load_data_config(own) if own.is_file() else None
+def _data_config(given: str) -> DataConfigN15:
+    return load_data_config(Path(given)) if given.endswith(".json") else built_in_data_config(given)
 
 
 def _slots(data: Any, config: ModelConfig) -> dict[str, int]:

@@ -33,6 +33,7 @@ from groot_bench.models.regular import read_json
 
 FILE = "prompt.json"
 MAX_TOKENS = 1 << 20  # of one list
+MAX_SIDE = 1 << 12  # px
 OUTPUTS = ("language", "chat_text", "input_ids_rle", "tokens_rle", "n_tokens")
 INPUTS = ("formalize_language", "instruction", "n_images", "image_hw")
 NOT_OF_THE_FORMAT = (GrootBenchError, AttributeError, IndexError, KeyError, TypeError, ValueError)
@@ -106,19 +107,19 @@ def _sample(
     ids, tokens = _unroll(sample["input_ids_rle"], int), _unroll(sample["tokens_rle"], str)
     image, image_id = IMAGE_TOKENS[family].image, golden["tokenizer"]["image_token_id"]
     runs = _runs(tokens, image)
-    expected = [_image_tokens(family, *sample["image_hw"])] * sample["n_images"]
-    ours = [*prompt(family, text, expected)]
+    ours = [_normal(piece) for piece in prompt(family, text, runs)]
     counts = {
-        "chat_text": float(chat_text(family, text, sample["n_images"]) != sample["chat_text"]),
-        "image_tokens": _wrong(expected, runs),
-        "tokens_rle": _wrong([_normal(piece) for piece in ours], _pieces(family, tokens)),
+        "chat_text": float(chat_text(family, text, len(runs)) != sample["chat_text"]),
+        "n_images": float(abs(len(runs) - sample["n_images"])),
+        "image_tokens": _wrong([_image_tokens(family, *sample["image_hw"])] * len(runs), runs),
+        "tokens_rle": _wrong(ours, _pieces(family, tokens)),
         "input_ids_rle": _wrong([token == image for token in tokens], [number == image_id for number in ids]),
         "n_tokens": float(abs(len(ids) - sample["n_tokens"])),
     }
-    if "language" in sample:
+    if "language" in sample or family is not Family.N15:
         counts["language"] = float(text != sample["language"])
     if words is not None:
-        row = words.encode_row(text, expected).tolist()
+        row = words.encode_row(text, runs).tolist()
         counts |= {"input_ids_rle": _wrong(row, ids), "n_tokens": float(abs(len(row) - sample["n_tokens"]))}
     return counts | {name: math.inf for name in sample if name not in (*OUTPUTS, *INPUTS)}
 
@@ -158,12 +159,14 @@ def _instruction(family: Family, chat: str, images: int) -> str | None:
 
 def _image_tokens(family: Family, height: int, width: int) -> int:
     """Tokens of an image that a released model's image processor is given in that size [px]."""
+    if not max(height, width) <= MAX_SIDE:
+        raise ValueError(f"images of {height} x {width} px are too large")
     if family is Family.N15:  # it brings every image to one size
         return ImageTransformN15().pack(np.zeros((224, 224, 3), np.uint8)).tokens
-    transform = (ImageTransformN16 if family is Family.N16 else ImageTransformN17).from_processor(
-        {"use_albumentations": True}
-    )
-    return transform.pack(np.zeros((height, width, 3), np.uint8)).tokens
+    image, settings = np.zeros((height, width, 3), np.uint8), {"use_albumentations": True}
+    if family is Family.N16:
+        return ImageTransformN16.from_processor(settings, 14, 2).pack(image).tokens
+    return ImageTransformN17.from_processor(settings, 16, 2, 2).pack(image).tokens
 
 
 def _pieces(family: Family, tokens: Sequence[str]) -> list[str | Special]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +9,16 @@ from typing import Any
 
 from groot_bench.errors import CheckpointError, GrootBenchError
 from groot_bench.models.config import ModelConfig
+from groot_bench.models.data_configs import read_data_config
 from groot_bench.models.embodiments import SLOTS_N15, name_of
 from groot_bench.models.family import Family
-from groot_bench.models.folder import DATA_CONFIG, EMBODIMENTS, METADATA, PROCESSOR, CheckpointFiles
+from groot_bench.models.folder import EMBODIMENTS, METADATA, PROCESSOR, CheckpointFiles
 from groot_bench.models.jsonfields import Fields
 from groot_bench.models.processing.codec_n15 import statistics_problems_n15
 from groot_bench.models.processing.codec_n17 import statistics_problems
-from groot_bench.models.processing.data_config_n15 import DataConfigN15, parse_data_config
+from groot_bench.models.processing.data_config_n15 import DataConfigN15
 from groot_bench.models.processing.modality import MODALITIES, EmbodimentConfig, ProcessorConfig, parse_processor
 from groot_bench.models.processing.statistics import Statistics, parse_statistics, present_statistics, read_groups
-from groot_bench.models.regular import read_json
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,10 @@ def _n15(files: CheckpointFiles, problems: list[str]) -> list[EmbodimentReport]:
     root = Fields(files.metadata, METADATA, problems)
     if not root.data:
         problems.append(f"{METADATA}: has no embodiment")
-    config = _data_config(files.folder, problems)
     found = []
     for tag in root.data:
         entry = root.inner(tag)
+        config = _data_config(files.folder, tag, problems)
         if config is not None:
             problems += [f"embodiment {tag!r}: {line}" for line in statistics_problems_n15(entry.data, config)]
         statistics = _groups(entry)
@@ -91,12 +90,10 @@ def _n15(files: CheckpointFiles, problems: list[str]) -> list[EmbodimentReport]:
     return found
 
 
-def _data_config(folder: Path, problems: list[str]) -> DataConfigN15 | None:
-    """The data configuration, where the folder has one; released N1.5 folders do not."""
-    if not os.path.lexists(folder / DATA_CONFIG):
-        return None
+def _data_config(folder: Path, tag: str, problems: list[str]) -> DataConfigN15 | None:
+    """The embodiment's data configuration, where the folder has one; released N1.5 folders do not."""
     try:
-        return parse_data_config(read_json(folder, DATA_CONFIG), DATA_CONFIG)
+        return read_data_config(folder, tag)
     except GrootBenchError as problem:
         problems.append(str(problem))
         return None

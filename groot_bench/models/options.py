@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import os
 from dataclasses import dataclass
 
 from groot_bench.errors import UnknownName, UsageError
@@ -76,3 +77,12 @@ def require_installed() -> None:
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(f"checkpoints need {', '.join(missing)}; run: pip install 'groot-bench[groot]'")
+
+
+def share_the_cores() -> None:
+    """Makes threads of torch sleep while they wait, unless the user has said how they should.
+
+    They spin by default. Beside simulators that want the same cores, a query of a small model takes 100 times as long
+    then. Read when torch is loaded, so this comes before.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -101,7 +101,7 @@ def _tokenizer(family: Family) -> bytes:
 
 
 def _text(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
 
 
 def _require_free(out: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from groot_bench.errors import UnknownName, UsageError
-from groot_bench.models.options import ModelOptions, require_installed
+from groot_bench.models.options import ModelOptions, require_installed, share_the_cores
 from groot_bench.policy import Policy
 from groot_bench.protocol import Protocol
 from groot_bench.suite import Suite
@@ -48,6 +48,7 @@ def make_policy(
         raise UsageError(f"{options}: only a policy of --ckpt has these, not {name!r}")
     if name == "groot":
         require_installed()
+        share_the_cores()
         from groot_bench.policies.groot import GrootPolicy
 
         assert ckpt is not None

@@ -27,7 +27,7 @@ from groot_bench.models.family import Family
 from groot_bench.models.head import ActionHead
 from groot_bench.models.inputs import Features
 from groot_bench.models.model import Gr00t
-from groot_bench.models.processing.processor import Processor
+from groot_bench.models.processing.processor import Processor, image_transform
 from groot_bench.models.processing.tokenizer import load_tokenizer
 from groot_bench.models.sampler import Overlap, Sampler
 from groot_bench.models.tiny import write_tiny
@@ -41,14 +41,17 @@ SEED = 20
 BATCH, TOKENS = 3, 21
 FIRST_TOKENS = (0, 4, 7)  # where each row of the made-up features begins; padding stands before it
 INSTRUCTIONS = ("Put the red cube into the bowl.", "Lift it!", "open the top drawer, then close it")
-FRAMES = ((48, 64), (80, 80))  # height and width of each camera's pictures
+PICTURE = (48, 64)  # height and width
+# Of each camera's pictures. N1.5 cuts off the fractions of what it resized, so that on flat areas the last bit of a
+# float32 decides a grey level; of 59 pixels its crop leaves the 56 that the model reads, and nothing is resized.
+FRAMES = {Family.N15: ((59, 59), (59, 59)), Family.N16: (PICTURE, (80, 80)), Family.N17: (PICTURE, (80, 80))}
 
 Vectors = dict[str, np.ndarray]
 
 
 def made_up_suite() -> Suite:
-    """Two robots: one with a relative action, angles and two cameras of different shape, and a plain one."""
-    frame = {f"video.camera{index}": ArraySpec((1, *size, 3), "uint8", "rgb") for index, size in enumerate(FRAMES)}
+    """Two robots: one with a relative action, angles and two cameras, and a plain one."""
+    frame = {f"video.camera{index}": ArraySpec((1, *PICTURE, 3), "uint8", "rgb") for index in range(2)}
     text = {"annotation.human.task_description": ArraySpec((), "str", "text")}
     place = {"state.place": ArraySpec((1, 2), unit="table", low=0, high=1)}
     rest = {"state.turn": ArraySpec((1, 3), unit="rad"), "state.speed": ArraySpec((1, 2), low=-2)}
@@ -84,7 +87,7 @@ class Subject(NamedTuple):
 def vectors(family: Family, folder: Path) -> Vectors:
     """All vectors of a family; the checkpoint is written into `folder`.
 
-    Names begin with the part that they are of: weights, head, loss, row, backbone, end_to_end, codec.
+    Names begin with the part that they are of: weights, head, loss, image, row, backbone, end_to_end, codec.
     """
     tasks = ["Reach"] if family is Family.N15 else None  # an N1.5 data configuration is of one robot
     write_tiny(family, made_up_suite(), folder, seed=SEED, tasks=tasks)
@@ -92,8 +95,8 @@ def vectors(family: Family, folder: Path) -> Vectors:
     model, _ = checkpoint.load(dtype=torch.float32, device=torch.device("cpu"))
     subject = Subject(folder, checkpoint, model)
     found: dict[str, object] = {"weights.digest": _digest(folder)}
-    parts = {"head": _head, "loss": _loss, "row": _rows, "backbone": _backbone, "end_to_end": _end_to_end}
-    for part, function in {**parts, "codec": _codecs}.items():
+    parts = {"head": _head, "loss": _loss, "image": _image, "row": _rows, "backbone": _backbone}
+    for part, function in {**parts, "end_to_end": _end_to_end, "codec": _codecs}.items():
         found.update({f"{part}.{name}": value for name, value in function(subject).items()})
     return {name: np.ascontiguousarray(_array(value)) for name, value in found.items()}
 
@@ -176,7 +179,7 @@ def _samples(subject: Subject) -> list[tuple[Row, Processor, Mapping[str, np.nda
     head = checkpoint.config.head
     found = []
     for index, instruction in enumerate(INSTRUCTIONS):
-        frames = [_picture(f"frame {index} {camera}", *size) for camera, size in enumerate(FRAMES)]
+        frames = [_picture(f"frame {index} {camera}", *size) for camera, size in enumerate(FRAMES[checkpoint.family])]
         state = _raw(embodiment.codec.state_dims, f"state {index}", 1)
         noise = normal(f"noise {index}", head.horizon, head.action_dim)
         found.append((processor.row(frames, state, instruction, noise), processor, state))
@@ -194,11 +197,21 @@ def _raw(dims: Mapping[str, int], name: str, steps: int) -> dict[str, np.ndarray
     return {key: (2.2 * uniform(f"{name} {key}", steps, size) - 1.1).astype(np.float32) for key, size in dims.items()}
 
 
+def _image(subject: Subject) -> Mapping[str, object]:
+    """A picture that has to be resized, as the vision tower takes it."""
+    return {"pixels": _sample(image_transform(subject.checkpoint)(_picture("picture", *PICTURE)).pixels)}
+
+
+def _sample(pixels: Tensor) -> Tensor:
+    """About a thousand of an image's numbers."""
+    return pixels.flatten()[:: pixels.numel() // 997]
+
+
 def _rows(subject: Subject) -> Mapping[str, object]:
     """What the processor makes of a query: tokens, positions, pictures, state."""
     found: dict[str, object] = {}
     for index, (row, _, _) in enumerate(_samples(subject)):
-        pixels = torch.cat([image.flatten()[:: image.numel() // 997] for image in row.images])
+        pixels = torch.cat([_sample(image) for image in row.images])
         parts = {"ids": row.ids, "positions": row.positions, "grids": np.array(row.grids), "pixels": pixels}
         found.update({f"{index}.{name}": part for name, part in {**parts, "state": row.state}.items()})
     return found

@@ -65,7 +65,7 @@ def prompt(family: Family, instruction: str, image_tokens: Sequence[int]) -> tup
         image_tokens: how many tokens each image has.
 
     Raises:
-        SpecMismatch: the instruction cannot be part of a prompt, or an image cannot have that many tokens. The originals
+        SpecMismatch: the instruction cannot be part of a prompt, or images cannot have that many tokens. The originals
             would put an image where an instruction says `<image-1>` (N1.5, N1.6) or `<|placeholder|>` (N1.7), so such
             instructions are refused; special tokens in them are refused where they are tokenized.
     """
@@ -133,5 +133,5 @@ def _require_plain(family: Family, text: str) -> None:
     found = (_QWEN_PLACEHOLDER if family is Family.N17 else _EAGLE_PLACEHOLDER).search(text)
     if found:
         raise SpecMismatch(
-            f"the instruction has {found.group()[:40]!r}, which {family.title} reads as the place of an image; reword it"
+            f"the instruction has {found.group()[:40]!r}, where {family.title} would put an image; reword it"
         )

@@ -59,7 +59,8 @@ class PromptTokenizer:
         pad: id that fills up shorter rows. image_token: id that stands for a vector of an image.
 
     Raises:
-        CheckpointError: the vocabulary lacks special tokens that the prompts have; all of them are named.
+        CheckpointError: the vocabulary lacks special tokens that the prompts have, or has made special ones of words
+            that stand in each of them; all are named.
     """
 
     def __init__(self, family: Family, vocabulary: Vocabulary) -> None:
@@ -70,6 +71,10 @@ class PromptTokenizer:
                 f"the tokenizer is not one of {family.title}: it lacks the special tokens {quote(missing)}; give the "
                 "folder of the right one with --tokenizer"
             )
+        text = "".join(piece for piece in prompt(family, "", [1]) if isinstance(piece, str))
+        odd = [name for name in vocabulary.added if name in text]
+        if odd:
+            raise CheckpointError(f"the tokenizer has special tokens for plain words of the prompt: {quote(odd)}")
         self.family = family
         self._vocabulary = vocabulary
         self._special = {name: vocabulary.added[name] for name in wanted}

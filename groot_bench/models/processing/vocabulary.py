@@ -116,7 +116,9 @@ def _whole(data: Any, problems: list[str]) -> tuple[Any, Any, list[tuple[Any, An
     after = file.data.get("post_processor")
     if after is not None and not (isinstance(after, dict) and after.get("type") == "ByteLevel"):
         file.complain("post_processor", "expected none or ByteLevel: the prompt has its special tokens already")
-    added = [(_get(token, "content"), _get(token, "id")) for token in _list(file.data.get("added_tokens"))]
+    tokens = _list(file.data.get("added_tokens"))
+    _require_plain(WHOLE, tokens, problems)
+    added = [(_get(token, "content"), _get(token, "id")) for token in tokens]
     return model.data.get("vocab"), model.data.get("merges"), added
 
 
@@ -177,8 +179,17 @@ def _added(folder: Path, problems: list[str]) -> list[tuple[Any, Any]]:
         if not isinstance(decoder, dict):
             problems.append(f"{SETTINGS}.added_tokens_decoder: expected an object")
         else:
+            _require_plain(SETTINGS, decoder.values(), problems)
             found += [(_get(token, "content"), _number(number)) for number, token in decoder.items()]
     return found
+
+
+def _require_plain(file: str, tokens: Iterable[Any], problems: list[str]) -> None:
+    """Notes added tokens that swallow the white space around them, or stand for whole words only; Qwen's do neither."""
+    odd = [token for token in tokens if any(_get(token, flag) for flag in ("lstrip", "rstrip", "single_word"))]
+    if odd:
+        names = quote(str(_get(token, "content")) for token in odd)
+        problems.append(f"{file}: added tokens with lstrip, rstrip or single_word are not supported: {names}")
 
 
 def _number(text: str) -> Any:
