@@ -22,21 +22,24 @@ from groot_bench.episode import make_episode
 from groot_bench.errors import UnknownName, UsageError
 from groot_bench.models import tiny
 from groot_bench.models.checkpoint import open_model
+from groot_bench.models.expectation import expect
 from groot_bench.models.family import Family
+from groot_bench.models.inspection import examine
 from groot_bench.models.model import Gr00t
 from groot_bench.models.options import ModelOptions
 from groot_bench.models.processing.codec import KeyCodec
 from groot_bench.models.processing.codec_n15 import make_codec_n15
 from groot_bench.models.processing.codec_n17 import make_codec_n17
-from groot_bench.models.processing.data_config_n15 import load_data_config, parse_data_config
+from groot_bench.models.processing.data_config_n15 import parse_data_config
+from groot_bench.models.processing.fit import choose
 from groot_bench.models.processing.modality import parse_processor
 from groot_bench.models.processing.statistics import parse_statistics
-from groot_bench.models.regular import read_json
+from groot_bench.models.processing.tokenizer import tiny_tokenizer
 from groot_bench.models.tiny import write_tiny
-from groot_bench.models.tiny_config import Sizes
+from groot_bench.models.tiny_config import Sizes, backbone_json
 from groot_bench.models.tiny_embodiments import TinyEmbodiment, find_embodiments
-from groot_bench.models.tiny_processor import data_config_name, encoded_width, processor_files, relative_part
-from groot_bench.models.tiny_weights import _store, safetensors_bytes, tiny_weights
+from groot_bench.models.tiny_processor import encoded_width, processor_files, relative_part
+from groot_bench.models.tiny_weights import _store, tiny_weights
 from groot_bench.models.weights import read_tensors
 from groot_bench.policies.groot import GrootPolicy
 from groot_bench.policy import Query
@@ -69,7 +72,7 @@ def codec_of(family: Family, one: TinyEmbodiment, files: Mapping[str, object], s
     """The codec that the processor files describe, made as for any checkpoint."""
     values = json.loads(json.dumps(files))
     if family is Family.N15:
-        config = parse_data_config(values[data_config_name(one, [one])])
+        config = parse_data_config(values["data_config.json"])
         entry = values["experiment_cfg/metadata.json"][one.tag]
         return make_codec_n15(entry, config, sizes.state, sizes.action, sizes.horizon, one.slot)
     processor = parse_processor(values["processor_config.json"])
@@ -177,16 +180,6 @@ def test_a_tensor_keeps_its_numbers_when_others_come_or_go(family: Family, tmp_p
     assert {name for name in small if name not in same} == {"action_head.state_encoder.layer1.W"}
 
 
-def test_safetensors_bytes_are_read_back(tmp_path: Path) -> None:
-    arrays = {"b": np.arange(3, dtype=np.float32), "a": np.ones((2, 1), np.float32), "h": np.full(5, 0.5, np.float32)}
-    stored = {name: _store(array, half=name == "h") for name, array in arrays.items()}
-    (tmp_path / "x.safetensors").write_bytes(safetensors_bytes(stored))
-    found = read_tensors(tmp_path / "x.safetensors")
-    assert {name: tensor.float().tolist() for name, tensor in found.items()} == {
-        name: array.tolist() for name, array in arrays.items()
-    }
-
-
 @families
 @pytest.mark.parametrize("name", ["toy", "robosuite"])
 def test_every_task_of_a_suite_fits_one_embodiment(family: Family, name: str, tmp_path: Path) -> None:
@@ -197,24 +190,14 @@ def test_every_task_of_a_suite_fits_one_embodiment(family: Family, name: str, tm
     assert embodiments[0].tag == "new_embodiment"
     assert len({one.slot for one in embodiments}) == len(embodiments)
     assert [one for one in suite.tasks if sum(one in it.tasks for it in embodiments) != 1] == []
+    known = {tag: checkpoint.embodiment(tag) for tag in checkpoint.tags}
     for one in embodiments:
-        if family is Family.N15:
-            config = load_data_config(checkpoint.files.folder / data_config_name(one, embodiments))
-            head = checkpoint.config.head
-            entry = read_json(checkpoint.files.folder, "experiment_cfg/metadata.json")[one.tag]
-            codec = make_codec_n15(entry, config, head.state_dim, head.action_dim, head.horizon, one.slot)
-        else:
-            codec = checkpoint.embodiment(one.tag).codec
         for member in one.tasks:
-            _require_fit(codec, suite.tasks[member])
-        assert codec.horizon >= max(protocol.actions_per_query for protocol in suite.protocols.values())
-
-
-def _require_fit(codec: KeyCodec, one: Task) -> None:
-    pairs = (("state.", codec.state_dims, one.observation), ("action.", codec.action_dims, one.action))
-    for prefix, dims, specs in pairs:
-        given = {key[len(prefix) :]: spec.shape[-1] for key, spec in specs.items() if key.startswith(prefix)}
-        assert dims == given
+            embodiment, interface = choose(known, suite.tasks[member])
+            assert (embodiment.tag, embodiment.codec.embodiment) == (one.tag, one.slot)
+            assert interface.observation == suite.tasks[member].observation
+            assert interface.action == suite.tasks[member].action
+            assert interface.horizon >= max(protocol.actions_per_query for protocol in suite.protocols.values())
 
 
 bounds = st.one_of(st.none(), st.floats(-3, 3), st.sampled_from([np.inf, -np.inf, 3.4e38, np.nan]))
@@ -383,6 +366,26 @@ def test_actions_depend_on_every_input(family: Family, tmp_path: Path) -> None:
     differences = {key: np.abs(act({**base, key: value}) - first).max() for key, value in changes.items()}
     differences["noise"] = np.abs(act(base, index=1) - first).max()
     assert {key: value for key, value in differences.items() if not value > 1e-3} == {}
+
+
+@families
+def test_tokens_have_the_ids_that_the_backbone_is_told(family: Family) -> None:
+    tokenizer, backbone = tiny_tokenizer(family), backbone_json(family)
+    assert tokenizer.get_vocab_size() <= backbone["text_config"]["vocab_size"]
+    if family is Family.N17:
+        names = {"image_token_id": "<|image_pad|>", "video_token_id": "<|video_pad|>"}
+        names |= {f"vision_{edge}_token_id": f"<|vision_{edge}|>" for edge in ("start", "end")}
+    else:
+        names = {"image_token_index": "<IMG_CONTEXT>"}
+    assert {field: tokenizer.token_to_id(name) for field, name in names.items()} == {
+        field: backbone[field] for field in names
+    }
+
+
+@families
+def test_nothing_is_wrong_with_it(family: Family, tmp_path: Path) -> None:
+    folder = write_tiny(family, load_suite("robosuite"), tmp_path / "a")
+    assert list(examine(folder, expect, full=True).problems) == []
 
 
 @families

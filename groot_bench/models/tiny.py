@@ -17,6 +17,7 @@ from groot_bench.errors import UsageError
 from groot_bench.models.config import parse_config
 from groot_bench.models.family import Family
 from groot_bench.models.folder import BACKBONE, CONFIG
+from groot_bench.models.processing.tokenizer import tiny_tokenizer
 from groot_bench.models.shards import INDEX, SINGLE
 from groot_bench.models.tiny_config import Sizes, backbone_json, config_json
 from groot_bench.models.tiny_embodiments import TinyEmbodiment, find_embodiments
@@ -32,7 +33,7 @@ SHARDED = Family.N16  # the family whose weights are written as two shards, so t
 def write_tiny(family: Family, suite: Suite, out: Path, *, seed: int = 0, tasks: Sequence[str] | None = None) -> Path:
     """Writes a checkpoint that fits these tasks.
 
-    There is one embodiment for each different interface (keys and sizes of states, actions and cameras) among the
+    There is one embodiment for each different interface (cameras, and keys and sizes of states and actions) among the
     tasks; all cameras and all states are read. Equal arguments give equal bytes. The folder appears when it is
     complete, or not at all.
 
@@ -60,7 +61,7 @@ def write_tiny(family: Family, suite: Suite, out: Path, *, seed: int = 0, tasks:
         BACKBONE: _text(backbone),
         **{name: _text(value) for name, value in processor_files(family, embodiments, sizes, rate).items()},
         **_weight_files(family, tiny_weights(parse_config(config, backbone), seed)),
-        "tokenizer.json": _tokenizer(family),
+        "tokenizer.json": tiny_tokenizer(family).to_str(pretty=True).encode(),
     }
     _write(out, files)
     return out
@@ -92,12 +93,6 @@ def _weight_files(family: Family, tensors: dict[str, Stored]) -> dict[str, bytes
         "weight_map": {key: names[f"{key.partition('.')[0]}."] for key in tensors},
     }
     return {INDEX: _text(index), **{name: safetensors_bytes(shard) for name, shard in shards.items()}}
-
-
-def _tokenizer(family: Family) -> bytes:
-    from groot_bench.models.processing.tokenizer import tiny_tokenizer
-
-    return tiny_tokenizer(family).to_str(pretty=True).encode()
 
 
 def _text(value: Any) -> bytes:

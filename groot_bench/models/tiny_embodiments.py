@@ -61,7 +61,8 @@ def find_embodiments(family: Family, tasks: Sequence[Task]) -> tuple[TinyEmbodim
     """Groups tasks whose observations and actions have the same keys and sizes, in the order of their first tasks.
 
     The first group gets the tag "new_embodiment". In N1.6 and N1.7 the others are named after their first task; N1.5
-    has rows for four names only, whose order is that of its original table.
+    has rows for four names only, which are given in the order of `SLOTS_N15`. Where one interface is part of another
+    with the same actions, both fit the larger one's tasks, so that a run must name the embodiment.
 
     Raises:
         UsageError: a task lacks a camera, a state, an action or an instruction, or has one of a form that GR00T does
@@ -85,12 +86,13 @@ def _require_readable(tasks: Sequence[Task]) -> None:
 
 def _problems(task: Task) -> list[str]:
     observation, action = task.observation, task.action
-    found = [f"has no {what}" for what, specs, prefix in (
+    needed = (
         ("camera (GR00T needs a picture)", observation, VIDEO),
         ("state", observation, STATE),
         ("action", action, ACTION),
         ("instruction", observation, LANGUAGE),
-    ) if not _under(prefix, specs)]  # fmt: skip
+    )
+    found = [f"has no {what}" for what, specs, prefix in needed if not _under(prefix, specs)]
     for name, spec in observation.items():
         if name.startswith(VIDEO) and not (spec.dtype == "uint8" and _fits(spec, 4) and spec.shape[3] == 3):
             found.append(f"{name} must be uint8[1, height, width, 3], is {spec.describe()}")

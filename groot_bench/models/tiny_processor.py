@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from groot_bench.models.data_configs import DATA_CONFIG, data_config_name
 from groot_bench.models.family import Family
-from groot_bench.models.folder import DATA_CONFIG, EMBODIMENTS, METADATA, PROCESSOR, STATISTICS
+from groot_bench.models.folder import EMBODIMENTS, METADATA, PROCESSOR, STATISTICS
 from groot_bench.models.tiny_config import Sizes
 from groot_bench.models.tiny_embodiments import Span, TinyEmbodiment
 
@@ -39,19 +40,14 @@ def processor_files(
     """
     if family is Family.N15:
         files = {METADATA: {one.tag: _metadata(one, control_hz) for one in embodiments}}
-        for one in embodiments:
-            files[data_config_name(one, embodiments)] = _data_config(one, sizes.horizon)
+        for index, one in enumerate(embodiments):
+            files[data_config_name(one.tag) if index else DATA_CONFIG] = _data_config(one, sizes.horizon)
         return files
     return {
         PROCESSOR: _processor(family, embodiments, sizes),
         STATISTICS: {one.tag: _statistics(one, sizes.horizon) for one in embodiments},
         EMBODIMENTS: {one.tag: one.slot for one in embodiments},
     }
-
-
-def data_config_name(one: TinyEmbodiment, embodiments: Sequence[TinyEmbodiment]) -> str:
-    """Where the data configuration of one of these embodiments lies (N1.5)."""
-    return DATA_CONFIG if one == embodiments[0] else DATA_CONFIG.replace(".json", f".{one.tag}.json")
 
 
 def relative_part(one: TinyEmbodiment) -> tuple[str, str, float, float] | None:

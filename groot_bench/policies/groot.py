@@ -60,7 +60,7 @@ class GrootPolicy(Policy):
         folder = resolve(str(where), revision=self._options.revision)
         self._checkpoint = open_model(folder, self._options.data_config)
         self._tokenizer = self._load_tokenizer()
-        embodiments = _embodiments(self._checkpoint, self._options.embodiment)
+        embodiments, self._unusable = _embodiments(self._checkpoint, self._options.embodiment)
         slots = sorted({embodiment.codec.embodiment for embodiment in embodiments.values()})
         self._processors = {
             tag: Processor(self._checkpoint, embodiment, self._tokenizer, slots.index(embodiment.codec.embodiment))
@@ -80,7 +80,7 @@ class GrootPolicy(Policy):
     def interface(self, task: Task) -> Interface:
         """What the one embodiment that fits reads and returns; see `groot_bench.models.processing.fit`."""
         embodiments = {tag: processor.embodiment for tag, processor in self._processors.items()}
-        embodiment, interface = choose(embodiments, task)
+        embodiment, interface = choose(embodiments, task, self._unusable)
         text = instruction_key(embodiment, task)
         assert text is not None
         self._by_task[task.name] = (self._processors[embodiment.tag], text)
@@ -142,14 +142,14 @@ class GrootPolicy(Policy):
         where = f"{self._device.type}, {str(self._dtype).removeprefix('torch.')}, layout {self._layout!r}"
         if found.equal:
             self._say(f"self-check: a row has the same bits alone and among others ({where})")
-            return found
+            return found, problems
         self._say(f"self-check: rows depend on their neighbors, by up to {found.difference:.1e} ({where})")
         if self._options.strict and self._batch != 1:
             self._say("--strict: rows run one at a time")
             self._batch = 1
             self._engine = self._make_engine()
             return self._examine()
-        return found
+        return found, problems
 
     def _settings(self) -> dict[str, Any]:
         options = self._options
@@ -180,8 +180,8 @@ def _place(options: ModelOptions) -> tuple[torch.device, torch.dtype]:
     return device, DTYPES[options.dtype or ("bfloat16" if device.type == "cuda" else "float32")]
 
 
-def _embodiments(checkpoint: Checkpoint, wanted: str | None) -> dict[str, Embodiment]:
-    """The embodiment that was asked for, or all that can be run.
+def _embodiments(checkpoint: Checkpoint, wanted: str | None) -> tuple[dict[str, Embodiment], list[str]]:
+    """The embodiment that was asked for, or all that can be run, and why the others cannot.
 
     Raises:
         UnknownName: there is no such tag.
@@ -189,7 +189,7 @@ def _embodiments(checkpoint: Checkpoint, wanted: str | None) -> dict[str, Embodi
     """
     if wanted is not None:
         tag = resolve_tag(wanted, checkpoint.family, checkpoint.tags)
-        return {tag: checkpoint.embodiment(tag)}
+        return {tag: checkpoint.embodiment(tag)}, []
     found, problems = {}, []
     for tag in checkpoint.tags:
         try:
@@ -198,4 +198,4 @@ def _embodiments(checkpoint: Checkpoint, wanted: str | None) -> dict[str, Embodi
             problems.append(str(problem))
     if not found:
         raise CheckpointError("\n".join(["no embodiment of the checkpoint can be run:", *problems]))
-    return found
+    return found, problems

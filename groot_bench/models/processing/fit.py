@@ -4,25 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from groot_bench.errors import SpecMismatch, UsageError
+from groot_bench.errors import CheckpointError, SpecMismatch, UsageError
 from groot_bench.models.checkpoint import Embodiment
 from groot_bench.policy import Interface
 from groot_bench.spec import ACTION, LANGUAGE, STATE, VIDEO, ArraySpec, Spec
 from groot_bench.suite import Task
 
 
-def choose(embodiments: Mapping[str, Embodiment], task: Task) -> tuple[Embodiment, Interface]:
+def choose(
+    embodiments: Mapping[str, Embodiment], task: Task, unusable: Sequence[str] = ()
+) -> tuple[Embodiment, Interface]:
     """The one embodiment that fits the task.
+
+    Args:
+        embodiments: by tag. unusable: why the checkpoint's others cannot be run at all.
 
     Raises:
         SpecMismatch: none does; says what keeps each from it.
+        CheckpointError: none does, but one that cannot be run might have been the right one.
         UsageError: several do, so that one must be named.
     """
     problems = {tag: misfits(embodiment, task) for tag, embodiment in embodiments.items()}
     fitting = [tag for tag, found in problems.items() if not found]
     if len(fitting) > 1:
-        raise UsageError(f"task {task.name!r} fits several embodiments of the checkpoint; add --embodiment with one of "
-                         f"{', '.join(fitting)}")  # fmt: skip
+        names = ", ".join(fitting)
+        raise UsageError(
+            f"task {task.name!r} fits several embodiments of the checkpoint; add --embodiment with one of {names}"
+        )
+    if not fitting and unusable:
+        raise CheckpointError("\n".join([_explain(problems, task), "and these cannot be run:", *unusable]))
     if not fitting:
         raise SpecMismatch(_explain(problems, task))
     embodiment = embodiments[fitting[0]]

@@ -70,6 +70,6 @@ def _fetch(repository: str, revision: str | None) -> Path:
         reason = str(problem).strip().partition("\n")[0][:300]
         raise CheckpointError(
             f"the tokenizer of hub repository {said} could not be fetched ({type(problem).__name__}: {reason}). Where "
-            f"there is a network: `hf download {repository} {' '.join(FILES[:3])}`; copy the files here, and give "
-            "their folder with --tokenizer"
+            f"there is a network: `hf download {repository} {' '.join(FILES[:3])} --local-dir FOLDER`; copy the folder "
+            "here, and give it with --tokenizer"
         ) from None
