@@ -16,7 +16,7 @@ demo: $(INSTALLED)-demo gl
 	@echo "The run lies in the folder named above; its first episodes are filmed in its folder videos/."
 	test -d results/tiny-n17 || $(BIN)/groot-bench ckpt tiny --family n17 --suite robosuite --task Lift results/tiny-n17
 	$(BIN)/groot-bench eval --suite robosuite --task Lift --ckpt results/tiny-n17 --episodes 2 --max-steps 80
-	@echo "That was a GR00T N1.7 of a few thousand random weights, loaded like a released one; it cannot lift anything."
+	@echo "That was a GR00T N1.7 of half a million random weights, loaded like a released one; it cannot lift anything."
 
 test: $(INSTALLED)-test gl
 	$(BIN)/python -m pytest

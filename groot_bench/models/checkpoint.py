@@ -37,7 +37,7 @@ class Embodiment:
         tag: its name in the checkpoint.
         codec: of its states and actions.
         video_keys, video_steps: the cameras it reads, in order, without prefix, and at which time steps.
-        language_key: of its instruction, without prefix.
+        language_key: of its instruction, as the checkpoint has it, with a prefix or without.
     """
 
     tag: str

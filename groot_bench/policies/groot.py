@@ -142,14 +142,14 @@ class GrootPolicy(Policy):
         where = f"{self._device.type}, {str(self._dtype).removeprefix('torch.')}, layout {self._layout!r}"
         if found.equal:
             self._say(f"self-check: a row has the same bits alone and among others ({where})")
-            return found, problems
+            return found
         self._say(f"self-check: rows depend on their neighbors, by up to {found.difference:.1e} ({where})")
         if self._options.strict and self._batch != 1:
             self._say("--strict: rows run one at a time")
             self._batch = 1
             self._engine = self._make_engine()
             return self._examine()
-        return found, problems
+        return found
 
     def _settings(self) -> dict[str, Any]:
         options = self._options
