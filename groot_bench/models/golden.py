@@ -89,7 +89,8 @@ def _share(line: Difference) -> float:
 
 
 def _guarded(file: str, compare_file: Callable[[], Iterator[Difference]]) -> Iterator[Difference]:
+    """What a recorded file lacks or has in another shape shows up in the middle of a computation, as torch puts it."""
     try:
         yield from compare_file()
-    except (GrootBenchError, KeyError) as problem:
+    except (GrootBenchError, LookupError, RuntimeError, TypeError, ValueError) as problem:
         yield Difference(file, f"{type(problem).__name__}: {problem}", math.inf, 0.0)

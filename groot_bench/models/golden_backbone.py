@@ -6,12 +6,10 @@ N1.7 `image_grid_thw`); every other tensor in it is an output or an intermediate
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -27,6 +25,7 @@ from groot_bench.models.config import ModelConfig, parse_config
 from groot_bench.models.difference import Difference, largest_difference
 from groot_bench.models.family import Family
 from groot_bench.models.inputs import BackboneInputs
+from groot_bench.models.regular import read_json
 
 FILE = "backbone.safetensors"
 TOLERANCE = 1e-4
@@ -115,10 +114,8 @@ def golden_inputs(config: ModelConfig, golden: Tensors) -> BackboneInputs:
 
 def read_config(folder: Path) -> ModelConfig:
     """The configuration of a golden folder's checkpoint, with the sizes of its tiny backbone."""
-    sizes = folder / "backbone_config.json"
-    return parse_config(
-        _read_json(folder / "checkpoint" / "config.json"), _read_json(sizes) if sizes.exists() else None
-    )
+    sizes = read_json(folder, "backbone_config.json") if (folder / "backbone_config.json").exists() else None
+    return parse_config(read_json(folder / "checkpoint", "config.json"), sizes)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -131,13 +128,6 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (OSError, SafetensorError) as problem:
         raise CheckpointError(f"{path}: cannot be read as safetensors: {problem}") from None
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as problem:
-        raise CheckpointError(f"{path}: cannot be read as JSON: {problem}") from None
 
 
 def _compare(name: str, ours: Tensor | None, golden: Tensor) -> Difference:

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import math
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,19 +21,18 @@ from typing import Any
 import numpy as np
 
 from groot_bench.errors import CheckpointError, GrootBenchError
+from groot_bench.models.arrays import read_arrays
 from groot_bench.models.difference import Difference, largest_difference
 from groot_bench.models.family import Family
 from groot_bench.models.processing.images import ImageInput, ImageTransform
 from groot_bench.models.processing.images_n15 import ImageTransformN15
 from groot_bench.models.processing.images_n16 import ImageTransformN16
 from groot_bench.models.processing.images_n17 import ImageTransformN17
-from groot_bench.models.regular import open_regular, read_json
+from groot_bench.models.regular import read_json
 
 FILE = "image.npz"
 GREY_LEVELS = 2.0  # of `transformed`, where another version of the resizing library made it
 PIXELS = 1e-6  # of pixel values, from the recorded `transformed`
-MAX_BYTES = 1 << 30
-UNREADABLE = (OSError, ValueError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
 UNPADDED = "nopad_"
 
 Arrays = dict[str, np.ndarray]
@@ -49,7 +46,7 @@ def compare_images(folder: Path) -> Iterator[Difference]:
     """
     try:
         family, settings = _read_settings(folder / "checkpoint")
-        arrays = _read_arrays(folder / FILE)
+        arrays = read_arrays(folder / FILE)
     except CheckpointError as problem:
         yield Difference(FILE, str(problem), math.inf, 0.0)
         return
@@ -166,17 +163,3 @@ def _read_settings(checkpoint: Path) -> tuple[Family, Mapping[str, Any]]:
     if not isinstance(settings, dict):
         raise CheckpointError(f"{checkpoint / 'processor_config.json'}: processor_kwargs: expected an object")
     return family, settings
-
-
-def _read_arrays(path: Path) -> Arrays:
-    try:
-        with open_regular(path) as descriptor, open(descriptor, "rb", closefd=False) as stream:
-            with zipfile.ZipFile(stream) as archive:
-                size = sum(member.file_size for member in archive.infolist())
-            if size > MAX_BYTES:
-                raise CheckpointError(f"{path.name} unpacks to more than {MAX_BYTES} bytes")
-            stream.seek(0)
-            with np.load(stream) as file:
-                return {name: file[name] for name in file.files}
-    except UNREADABLE as problem:
-        raise CheckpointError(f"{path.name} cannot be read: {problem}") from None

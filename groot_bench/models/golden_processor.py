@@ -7,9 +7,7 @@ and `model_output`, one row a sample; every other array is an output that this i
 
 from __future__ import annotations
 
-import json
 import math
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from groot_bench.errors import CheckpointError, GrootBenchError
+from groot_bench.models.arrays import read_arrays
 from groot_bench.models.difference import Difference, largest_difference
 from groot_bench.models.jsonfields import Fields, raise_if
 from groot_bench.models.processing.codec import KeyCodec
@@ -25,6 +24,7 @@ from groot_bench.models.processing.codec_n17 import make_codec_n17
 from groot_bench.models.processing.data_config_n15 import parse_data_config
 from groot_bench.models.processing.modality import parse_processor
 from groot_bench.models.processing.statistics import parse_statistics
+from groot_bench.models.regular import read_json
 
 JSON_FILE = "processor.json"
 NPZ_FILE = "processor.npz"
@@ -34,7 +34,6 @@ EXACT = ("action_mask", "state_mask", "embodiment_id")
 SINGLE = ("state", "action")  # what the model reads is float32, so that is what is compared
 OPTIONAL = ("state_mask", "round_trip_action/")  # recorded for one family each
 SWITCHES = ("use_percentiles", "clip_outliers", "apply_sincos_state_encoding", "use_relative_action", "exclude_state")
-MAX_BYTES = 1 << 30
 
 Arrays = dict[str, np.ndarray]
 
@@ -46,7 +45,7 @@ def compare_processor(folder: Path) -> Iterator[Difference]:
         folder: of one family, with processor.json and processor.npz.
     """
     try:
-        golden, arrays = _read_json(folder / JSON_FILE), _read_arrays(folder / NPZ_FILE)
+        golden, arrays = read_json(folder, JSON_FILE), read_arrays(folder / NPZ_FILE)
         cases = _cases(golden)
     except CheckpointError as problem:
         yield Difference(JSON_FILE, str(problem), math.inf, TOLERANCE)
@@ -212,20 +211,6 @@ def _without_prefix(name: str) -> str:
     return name
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise CheckpointError(f"{path.name} is larger than {MAX_BYTES} bytes")
-        data = json.loads(path.read_bytes())
-    except OSError as problem:
-        raise CheckpointError(f"{path.name} cannot be read: {problem.strerror or problem}") from None
-    except (ValueError, RecursionError) as problem:
-        raise CheckpointError(f"{path.name} is no JSON: {problem}") from None
-    if not isinstance(data, dict):
-        raise CheckpointError(f"{path.name} is no JSON object")
-    return data
-
-
 def _cases(golden: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The cases by the prefix of their arrays."""
     cases = golden.get("cases")
@@ -235,15 +220,3 @@ def _cases(golden: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     if len(found) != len(cases) or "None" in found:
         raise CheckpointError(f"{JSON_FILE}: cases: each needs a prefix of its own")
     return found
-
-
-def _read_arrays(path: Path) -> Arrays:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > MAX_BYTES:
-            raise CheckpointError(f"{path.name} unpacks to more than {MAX_BYTES} bytes")
-        with np.load(path) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as problem:
-        raise CheckpointError(f"{path.name} cannot be read: {problem}") from None
