@@ -13,6 +13,7 @@ import pytest
 from conftest import ROOT
 
 from groot_bench.cli import _parser
+from groot_bench.cli_ckpt import with_verb
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
 
@@ -26,15 +27,26 @@ def test_policy_of_the_page_runs_and_succeeds(tmp_path: Path) -> None:
     assert re.match(r"\d+ of 20 in results/toy-diagonal-[0-9a-f]{10}\n", done.stdout)
 
 
+@pytest.mark.sim
+def test_checkpoint_of_the_page_is_made_and_runs(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    page = (ROOT / "docs" / "checkpoints.md").read_text()
+    tiny = re.findall(r"^    groot-bench (ckpt tiny .*)$", page, re.M)[0]
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    for command in ([sys.executable, "-m", "groot_bench", *shlex.split(tiny)], [sys.executable, "-c", code]):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_in_the_pages_are_understood(page: Path) -> None:
     for line in page.read_text().splitlines():
         match = re.match(r"^    groot-bench ([^#]+)", line)
         if match and "..." not in match[1].split()[:2]:
             words = [word for word in shlex.split(match[1]) if word != "..."]
-            if words[0] == "eval" and "--policy" not in words:
+            if words[0] == "eval" and not {"--policy", "--ckpt"} & set(words):
                 words += ["--suite", "toy", "--policy", "zero"]
-            _parser().parse_args(words)
+            _parser().parse_args(with_verb(words))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
