@@ -1,4 +1,4 @@
-"""NumPy archives that may be hostile: no pickle, sizes bounded."""
+"""NumPy archives that may be hostile: no objects in them, sizes bounded."""
 
 from __future__ import annotations
 
