@@ -24,8 +24,9 @@ def add_model_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--device", metavar="|".join(DEVICES), help="(default: a GPU where there is one)")
     group.add_argument("--dtype", metavar="|".join(DTYPES), help="(default: bfloat16 on a GPU, float32 on a CPU)")
     group.add_argument("--attn", default="sdpa", metavar="|".join(ATTENTION), help="kind of attention")
+    group.add_argument("--threads", type=int, metavar="N", help="of a CPU (default: as many as torch takes)")
     group.add_argument("--batch-size", type=int, metavar="N", help="rows of a batch (default: 8 on a GPU)")
-    group.add_argument("--compile", action="store_true", help="run through torch.compile; on a GPU with CUDA graphs")
+    group.add_argument("--compile", action="store_true", help="torch.compile with CUDA graphs; GPU only")
     group.add_argument("--strict", action="store_true", help="batches of 1 where rows depend on their neighbors")
     group.add_argument("--upstream-padding", action="store_true", help="attend to padding, as the originals do")
 

@@ -16,8 +16,8 @@ from groot_bench.interpreter import probe_versions
 from groot_bench.listener import Listener
 from groot_bench.models.options import ModelOptions
 from groot_bench.policies.ablated import AblatedPolicy
-from groot_bench.policies.ablations import SwappedInstruction, parse_ablations
-from groot_bench.policies.chunked import ChunkedPolicy, parse_chunking
+from groot_bench.policies.ablations import Ablation, SwappedInstruction, parse_ablations
+from groot_bench.policies.chunked import ChunkedPolicy, Chunking, parse_chunking
 from groot_bench.policies.instructions import read_instructions
 from groot_bench.policies.named import make_policy
 from groot_bench.policy import Policy, require_fit
@@ -146,8 +146,21 @@ class Evaluation:
         self.tasks = tuple(without_cameras(task) if blind else task for task in self._full_tasks)
         self._python = settings.python or self.suite.python or sys.executable
         self._versions = require_ready(self.suite, self._python)
+        chunking = None if settings.chunking is None else parse_chunking(settings.chunking)
+        ablations = parse_ablations(settings.ablation)
         self._made_here = not isinstance(policy, Policy)
-        self.policy = self._wrapped(policy if isinstance(policy, Policy) else self._named(policy))
+        self.policy = policy if isinstance(policy, Policy) else self._named(policy)
+        try:
+            self._prepare(chunking, ablations)
+        except BaseException:
+            if self._made_here:
+                self.policy.close()
+            raise
+
+    def _prepare(self, chunking: Chunking | None, ablations: Sequence[Ablation]) -> None:
+        """Wraps the policy, holds it against tasks and machine, and works out what the manifest says."""
+        settings = self.settings
+        self.policy = self._wrapped(self.policy, chunking, ablations)
         self._interfaces = {task.name: require_fit(self.policy, task, self.protocol) for task in self.tasks}
         self._graphics = self._require_graphics()
         self._slots = settings.slots or default_slots()
@@ -200,14 +213,12 @@ class Evaluation:
             model=self.settings.model,
         )
 
-    def _wrapped(self, policy: Policy) -> Policy:
-        """The policy, chunked and ablated as the settings say; the ablations are outermost."""
-        if self.settings.chunking is not None:
-            chunking = parse_chunking(self.settings.chunking)
+    def _wrapped(self, policy: Policy, chunking: Chunking | None, ablations: Sequence[Ablation]) -> Policy:
+        """The policy, chunked and ablated; the ablations are outermost."""
+        if chunking is not None:
             policy = ChunkedPolicy(policy, chunking.horizon, chunking.ensemble)
-        if not self.settings.ablation:
+        if not ablations:
             return policy
-        ablations = parse_ablations(self.settings.ablation)
         texts = None
         if any(isinstance(ablation, SwappedInstruction) for ablation in ablations):
             # Of the whole suite: an episode may not depend on which tasks were selected.

@@ -19,7 +19,8 @@ from typing import Any
 from groot_bench.policy import PolicyInfo
 from groot_bench.protocol import Protocol
 
-NOTED_PACKAGES = ("numpy", "torch", "transformers", "mujoco", "robosuite", "gymnasium", "av", "pyarrow")
+MODEL_PACKAGES = ("torch", "transformers", "tokenizers", "opencv-python-headless", "scipy")
+NOTED_PACKAGES = ("numpy", *MODEL_PACKAGES, "mujoco", "robosuite", "gymnasium", "av", "pyarrow")
 
 
 def version() -> str:

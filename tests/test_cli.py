@@ -88,6 +88,7 @@ BAD = [
     (["eval", "--suite", "toy", "--policy", "zero", "--strict"], r"--strict: only a policy of --ckpt has these"),
     (["eval", "--suite", "toy", "--ckpt", "x", "--dtype", "float16"], r"unknown --dtype: 'float16'; did you mean"),
     (["eval", "--suite", "toy", "--ckpt", "x", "--device", "tpu"], r"unknown --device: 'tpu'"),
+    (["eval", "--suite", "toy", "--ckpt", "x", "--device", "cuda:abc"], r"unknown --device: 'cuda:abc'"),
     (["eval", "--suite", "toy", "--ckpt", "x", "--batch-size", "0"], r"--batch-size must be a whole number"),
     (["eval", "--suite", "toy", "--policy", "zero", "--ablation", "camera=x"], r"camera"),
     (["ckpt", "nowhere"], r"nowhere"),
@@ -281,7 +282,7 @@ OPTIONS = {
     "eval": "--suite --task --protocol --policy --ckpt --replay --retarget --episodes --seed --policy-seed "
     "--actions-per-query --max-steps --cameras --slots --shard --out --video --log-steps --python --timeout "
     "--retry-errors --json --ablation --chunking --embodiment --data-config --tokenizer --revision --denoising-steps "
-    "--device --dtype --attn --batch-size --compile --strict --upstream-padding",
+    "--device --dtype --attn --threads --batch-size --compile --strict --upstream-padding",
     "list": "--json",
     "show": "--json",
     "merge": "--json",

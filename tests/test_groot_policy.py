@@ -95,10 +95,50 @@ def test_manifest_says_how_the_model_was_run(folders: dict[Family, Path], tmp_pa
     settings = policy["settings"]
     assert policy["name"] == "n17" and policy["seed"] == 0 and len(policy["checkpoint"]) == 32
     assert settings["denoising_steps"] == 2 and settings["layout"] == "single" and settings["device"] == "cpu"
-    assert settings["rows_independent"] is True
+    assert settings["rows_independent"] is True and settings["threads"] == torch.get_num_threads()
+    assert set(settings["embodiments"]) == {"Reach", "Coin50", "Coin90"}
+    assert settings["embodiments"]["Reach"] == "new_embodiment"
     for other in ({"model": ModelOptions(denoising_steps=3)}, {"policy_seed": 1}, {"ckpt": folders[Family.N16]}):
         with pytest.raises(ManifestMismatch):
             run(folder, tmp_path / "a", **{"model": ModelOptions(denoising_steps=2), **other})
+
+
+CONFIGURED = {
+    Family.N15: ["config.json", "backbone_config.json", "experiment_cfg/metadata.json", "data_config.json"],
+    Family.N16: [
+        "config.json",
+        "backbone_config.json",
+        "processor_config.json",
+        "statistics.json",
+        "embodiment_id.json",
+    ],
+}
+
+
+@pytest.mark.parametrize(("family", "name"), [(family, name) for family, names in CONFIGURED.items() for name in names])
+def test_change_of_any_file_is_another_experiment(
+    family: Family, name: str, folders: dict[Family, Path], tmp_path: Path
+) -> None:
+    folder = copy(folders[family], tmp_path / "changed")
+    before = quiet(folder).info.settings
+    text = (folder / name).read_text()
+    changes = {
+        "config.json": ('"noise_s": 0.999', '"noise_s": 0.998'),
+        "backbone_config.json": ("1e-06", "1e-05"),
+        "embodiment_id.json": (": 10", ": 9"),
+        "processor_config.json": ('"formalize_language": true', '"formalize_language": false'),
+        "data_config.json": ("min_max", "q99"),
+    }
+    old, new = changes.get(name, ("0.15", "0.16") if family is Family.N15 else ("1.0", "1.5"))
+    assert old in text
+    (folder / name).write_text(text.replace(old, new))
+    after = quiet(folder).info.settings
+    assert {key for key in after if after[key] != before[key]} == {"configuration"}
+
+
+def test_checkpoint_digest_is_that_of_the_folder_whatever_the_embodiment(folders: dict[Family, Path]) -> None:
+    digests = {quiet(folders[Family.N17], embodiment=tag).info.checkpoint for tag in (None, "new_embodiment")}
+    assert len(digests) == 1
 
 
 def test_policy_seed_and_denoising_steps_change_the_actions(folders: dict[Family, Path], tmp_path: Path) -> None:
@@ -217,7 +257,7 @@ def test_task_that_does_not_fit_is_refused_with_the_reason(
 def test_unknown_embodiment_names_the_nearest(folders: dict[Family, Path]) -> None:
     with pytest.raises(UnknownName, match="did you mean 'new_embodiment'"):
         quiet(folders[Family.N16], embodiment="new_embodimnt")
-    assert quiet(folders[Family.N16], embodiment="NEW_EMBODIMENT").info.settings["embodiments"] == ["new_embodiment"]
+    assert quiet(folders[Family.N16], embodiment="NEW_EMBODIMENT").info.settings["embodiments"] == {}
 
 
 def test_several_embodiments_that_fit_must_be_told_apart(folders: dict[Family, Path], tmp_path: Path) -> None:

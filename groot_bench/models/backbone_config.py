@@ -201,7 +201,7 @@ def _text(family: Family, text: Fields, select: int) -> TextConfig:
         head_dim=text.size("head_dim", most=1 << 12),
         mlp=text.size("intermediate_size"),
         rope_theta=Fields({"rope_theta": theta}, text.where, text.problems).number("rope_theta"),
-        norm_eps=text.number("rms_norm_eps", 1e-6),
+        norm_eps=_epsilon(text, "rms_norm_eps"),
         bias=text.flag("attention_bias", False),
         mrope_section=section,
     )
@@ -240,7 +240,7 @@ def _vision(family: Family, tower: Fields) -> VisionConfig:
             positions=positions,
             image_size=side,
             merge=round(1 / ratio) if merges else 1,
-            norm_eps=vision.number("layer_norm_eps", 1e-6),
+            norm_eps=_epsilon(vision, "layer_norm_eps"),
         ),
     )
 
@@ -268,6 +268,13 @@ def _vision_n17(vision: Fields) -> VisionConfig:
             deepstack=taps,
         ),
     )
+
+
+def _epsilon(fields: Fields, name: str) -> float:
+    value = fields.number(name, 1e-6)
+    if not 0 < value < 1:
+        fields.complain(name, f"expected a small number above 0, got {value:g}")
+    return value
 
 
 def _with_heads_that_fit(fields: Fields, vision: VisionConfig) -> VisionConfig:

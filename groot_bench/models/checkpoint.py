@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +90,21 @@ class Checkpoint:
         (language,) = modalities.language.modality_keys[:1]
         video = modalities.video
         return Embodiment(tag, codec, video.modality_keys, video.delta_indices, language)
+
+    def identity(self) -> str:
+        """Digest of everything but weights and tokenizer that decides an action: 32 hex digits.
+
+        That is of configuration, backbone sizes, processor, statistics, table rows, and data configurations, as they
+        were understood: the order of keys and the place of a file do not count.
+        """
+        files = self.files
+        parts = [files.config, files.backbone_config, files.processor, files.statistics, files.embodiment_id]
+        data = self.data_config
+        if self.processor is None:
+            own = {tag: data or read_data_config(files.folder, tag) for tag in self.tags}
+            parts += [files.metadata, {tag: config and dataclasses.asdict(config) for tag, config in own.items()}]
+        text = json.dumps(parts, sort_keys=True, default=str)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def _embodiment_n15(self, tag: str, slot: int) -> Embodiment:
         data, head = self.data_config or read_data_config(self.files.folder, tag), self.config.head

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groot_bench.errors import UnknownName
+from groot_bench.errors import CheckpointError, UnknownName
 from groot_bench.models.collate import Batch, Row, collate, to_device
 from groot_bench.models.inputs import Features
 from groot_bench.models.model import Gr00t
@@ -84,8 +84,17 @@ class Engine:
         return out
 
     def check(self, rows: Sequence[Row]) -> RowCheck:
-        """Computes these rows alone, and together in the opposite order, so that most change their place."""
+        """Computes these rows alone, and together in the opposite order, so that most change their place.
+
+        Raises:
+            CheckpointError: the model returns numbers that are not finite.
+        """
         alone = np.concatenate([self.run([row]) for row in rows])
+        if not np.isfinite(alone).all():
+            raise CheckpointError(
+                "the model returns numbers that are not finite on made-up queries: its weights are unusable in "
+                f"{str(self._dtype).removeprefix('torch.')}"
+            )
         together = self.run(rows[::-1])[::-1]
         return RowCheck(np.array_equal(alone, together), float(np.abs(alone - together).max()))
 

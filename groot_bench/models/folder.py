@@ -25,7 +25,6 @@ PROCESSOR = "processor_config.json"
 STATISTICS = "statistics.json"
 EMBODIMENTS = "embodiment_id.json"
 METADATA = "experiment_cfg/metadata.json"
-DATA_CONFIG = "data_config.json"
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
 SUBFOLDERS = ("", "processor", "tokenizer")
 

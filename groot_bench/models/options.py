@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import os
+import re
 from dataclasses import dataclass
 
 from groot_bench.errors import UnknownName, UsageError
@@ -29,8 +30,10 @@ class ModelOptions:
         device: "cpu", "cuda" or "cuda:1"; None for a GPU where there is one.
         dtype: None for bfloat16 on a GPU, float32 on a CPU.
         attn: kind of attention.
-        batch_size: rows of a batch; None for 8 on a GPU, and for rows one by one on a CPU.
-        compile: whether to run through torch.compile (on a GPU: CUDA graphs).
+        threads: of a CPU; None for as many as torch takes. Matrix products round differently with another number.
+        batch_size: rows of a batch; None for 8 on a GPU, and for rows one by one on a CPU. A CPU computes the rows of
+            a batch one by one, too.
+        compile: whether to run through torch.compile with CUDA graphs; GPU only, where shapes are fixed.
         strict: whether to go back to one row at a time where rows turn out to depend on their neighbors.
         upstream_padding: pad and attend to padding as the originals do; then rows depend on their neighbors.
     """
@@ -43,6 +46,7 @@ class ModelOptions:
     device: str | None = None
     dtype: str | None = None
     attn: str = "sdpa"
+    threads: int | None = None
     batch_size: int | None = None
     compile: bool = False
     strict: bool = False
@@ -53,9 +57,9 @@ class ModelOptions:
             raise UnknownName("--dtype", self.dtype, DTYPES)
         if self.attn not in ATTENTION:
             raise UnknownName("--attn", self.attn, ATTENTION)
-        if self.device is not None and self.device.partition(":")[0] not in DEVICES:
-            raise UnknownName("--device", self.device, DEVICES)
-        for name in ("denoising_steps", "batch_size"):
+        if self.device is not None and not re.fullmatch(r"cpu|cuda(:\d{1,2})?", self.device):
+            raise UnknownName("--device", self.device, (*DEVICES, "cuda:1"))
+        for name in ("denoising_steps", "batch_size", "threads"):
             value = getattr(self, name)
             if value is not None and (type(value) is not int or not 1 <= value <= 1000):
                 raise UsageError(f"--{name.replace('_', '-')} must be a whole number from 1 to 1000, got {value!r}")
@@ -83,6 +87,7 @@ def share_the_cores() -> None:
     """Makes threads of torch sleep while they wait, unless the user has said how they should.
 
     They spin by default. Beside simulators that want the same cores, a query of a small model takes 100 times as long
-    then. Read when torch is loaded, so this comes before.
+    then. Read when torch is loaded, so this comes before; a program that loads torch itself
+    sets OMP_WAIT_POLICY=PASSIVE before.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -94,7 +94,7 @@ def load_weights(
         prefix: loads a part of a model: only stored names that begin with it count, and the module's lack it.
         unused: stored names (whole) that the model is known not to need; they are not read.
         fp32: stored names whose tensors are float32 whatever `dtype` says.
-        rows: for a stored name, the rows of its first axis that the module holds; only those are read.
+        rows: for a stored name, the rows of its first axis that the module holds; the others are read to be checked.
         threads: see `stream.read`.
 
     Raises:
@@ -116,9 +116,12 @@ def load_weights(
         if name in wanted
     }
     overflown: set[str] = set()
-    jobs = [
-        _job(tensor, picked[name], targets.get(name), overflown) for name, tensor in stored.items() if name in state
-    ]
+    jobs = []
+    for name, tensor in stored.items():
+        if name in state:
+            jobs.append(_job(tensor, picked[name], targets.get(name), overflown))
+            if picked[name] is not None:  # rows that are not held are checked, and count for the digest, all the same
+                jobs.append(stream.Job(tensor))
     seen = stream.read(jobs, _pinned if place.type == "cuda" else None, threads)
     by_name = {job.tensor.name: checked for job, checked in zip(jobs, seen, strict=True)}
     _require_sound(by_name, twins, stored, overflown)
@@ -252,11 +255,12 @@ def _report(
     left = [name for name, tensor in module.named_parameters() if tensor.is_meta]
     if left:
         raise CheckpointError(f"parameters that the module's state_dict does not name have no weights: {quote(left)}")
+    whole = {job.tensor: checked for job, checked in zip(jobs, seen, strict=True)}  # the later of two jobs is the whole
     return Loaded(
-        tensors=len(jobs),
-        nbytes=sum(size for job in jobs for _, size in job.spans()),
-        dtypes=dict(Counter(job.tensor.dtype for job in jobs)),
+        tensors=len(whole),
+        nbytes=sum(tensor.nbytes for tensor in whole),
+        dtypes=dict(Counter(tensor.dtype for tensor in whole)),
         unused=tuple(unused),
-        digest=stream.digest({job.tensor: (job.rows, checked) for job, checked in zip(jobs, seen, strict=True)}),
+        digest=stream.digest({tensor: (None, checked) for tensor, checked in whole.items()}),
         on_meta=tuple(name for name, buffer in module.named_buffers() if buffer.is_meta),
     )

@@ -6,6 +6,7 @@ that none depends on another is the business of `groot_bench.models.engine`.
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from groot_bench.errors import CheckpointError, UsageError
+from groot_bench.errors import CheckpointError, GrootBenchError, PolicyError, UsageError
 from groot_bench.models.checkpoint import Checkpoint, Embodiment, open_model
 from groot_bench.models.embodiments import resolve_tag
 from groot_bench.models.engine import Engine, RowCheck
@@ -26,6 +27,7 @@ from groot_bench.models.sample_rows import sample_rows
 from groot_bench.models.source import resolve
 from groot_bench.noise import normal
 from groot_bench.policy import Action, Interface, Observation, Policy, PolicyInfo, Query
+from groot_bench.provenance import MODEL_PACKAGES
 from groot_bench.spec import ACTION, STATE, VIDEO
 from groot_bench.suite import Task
 
@@ -54,9 +56,13 @@ class GrootPolicy(Policy):
         options: ModelOptions | None = None,
         say: Callable[[str], None] | None = None,
     ) -> None:
+        if seed < 0:
+            raise UsageError(f"the policy's seed must be 0 or more, got {seed}")
         self._options, self._seed = options or ModelOptions(), seed
         self._say = say or _to_stderr
         self._device, self._dtype = _place(self._options)
+        if self._options.threads is not None:
+            torch.set_num_threads(self._options.threads)
         folder = resolve(str(where), revision=self._options.revision)
         self._checkpoint = open_model(folder, self._options.data_config)
         self._tokenizer = self._load_tokenizer()
@@ -67,15 +73,17 @@ class GrootPolicy(Policy):
             for tag, embodiment in embodiments.items()
         }
         self._by_task: dict[str, tuple[Processor, str]] = {}  # with the name of the instruction
-        self._model, loaded = self._checkpoint.load(
+        self._model, self._loaded = self._checkpoint.load(
             dtype=self._dtype, device=self._device, attn=self._options.attn, slots=tuple(slots)
         )
         self._batch = self._options.batch_size or (GPU_BATCH if self._device.type == "cuda" else None)
         self._engine = self._make_engine()
         self._rows = self._examine()
-        self.info = PolicyInfo(
-            self._checkpoint.family.value, "1", seed, self._settings(), loaded.digest, batch_size=self._batch
-        )
+
+    @property
+    def info(self) -> PolicyInfo:  # type: ignore[override]  # the tasks' embodiments are known once they were asked for
+        name, digest = self._checkpoint.family.value, self._loaded.digest
+        return PolicyInfo(name, "1", self._seed, self._settings(), digest, batch_size=self._batch)
 
     def interface(self, task: Task) -> Interface:
         """What the one embodiment that fits reads and returns; see `groot_bench.models.processing.fit`."""
@@ -90,6 +98,8 @@ class GrootPolicy(Policy):
         head = self._checkpoint.config.head
         rows, states, processors = [], [], []
         for place, query in enumerate(queries):
+            if query.episode.task not in self._by_task:
+                raise PolicyError(f"asked about task {query.episode.task!r} before its interface was")
             processor, text = self._by_task[query.episode.task]
             keys = processor.embodiment.video_keys
             frames = [np.asarray(observation[VIDEO + key])[place, -1] for key in keys]
@@ -107,8 +117,9 @@ class GrootPolicy(Policy):
         return {ACTION + key: np.stack([chunk[key] for chunk in chunks]) for key in chunks[0]}
 
     def close(self) -> None:
-        """Frees the weights."""
-        del self._engine, self._model
+        """Frees the weights; nothing can be asked afterwards."""
+        self.__dict__.pop("_engine", None)
+        self.__dict__.pop("_model", None)
 
     def _load_tokenizer(self) -> Any:
         own = self._checkpoint.files.tokenizer
@@ -154,8 +165,8 @@ class GrootPolicy(Policy):
     def _settings(self) -> dict[str, Any]:
         options = self._options
         return {
-            "embodiments": sorted(self._processors),
-            "data_config": options.data_config,
+            "embodiments": {task: processor.embodiment.tag for task, (processor, _) in sorted(self._by_task.items())},
+            "configuration": self._checkpoint.identity(),
             "denoising_steps": self._engine.sampler.steps,
             "device": self._device.type,
             "dtype": str(self._dtype).removeprefix("torch."),
@@ -164,7 +175,16 @@ class GrootPolicy(Policy):
             "layout": self._layout,
             "rows_independent": self._rows.equal,
             "tokenizer": self._tokenizer.identity(),
+            "threads": torch.get_num_threads() if self._device.type == "cpu" else None,
+            "packages": {name: _version(name) for name in MODEL_PACKAGES},
         }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # OpenCV comes under several names
+        return None
 
 
 def _to_stderr(text: str) -> None:
@@ -175,6 +195,8 @@ def _place(options: ModelOptions) -> tuple[torch.device, torch.dtype]:
     """The device and the type that the options mean on this machine."""
     name = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
+    if options.compile and (device.type != "cuda" or options.upstream_padding):
+        raise UsageError("--compile needs --device cuda and no --upstream-padding: only there shapes are fixed")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(f"--device {name}: torch sees {torch.cuda.device_count()} CUDA devices; use --device cpu")
     return device, DTYPES[options.dtype or ("bfloat16" if device.type == "cuda" else "float32")]
@@ -194,8 +216,10 @@ def _embodiments(checkpoint: Checkpoint, wanted: str | None) -> tuple[dict[str, 
     for tag in checkpoint.tags:
         try:
             found[tag] = checkpoint.embodiment(tag)
-        except CheckpointError as problem:
-            problems.append(str(problem))
+        except GrootBenchError as problem:
+            problems.append(problem)
+    if not found and len({str(problem) for problem in problems}) == 1:
+        raise problems[0]
     if not found:
-        raise CheckpointError("\n".join(["no embodiment of the checkpoint can be run:", *problems]))
-    return found, problems
+        raise CheckpointError("\n".join(["no embodiment of the checkpoint can be run:", *map(str, problems)]))
+    return found, [str(problem) for problem in problems]

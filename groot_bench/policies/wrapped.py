@@ -8,7 +8,7 @@ from typing import Any
 
 from groot_bench.episode import Episode
 from groot_bench.errors import PolicyError, SpecMismatch
-from groot_bench.policy import Action, Interface, Observation, Policy, Query
+from groot_bench.policy import Action, Interface, Observation, Policy, PolicyInfo, Query
 from groot_bench.suite import Task
 
 
@@ -30,11 +30,14 @@ class WrappedPolicy(Policy):
 
     def __init__(self, policy: Policy, kind: str, settings: Mapping[str, Any]) -> None:
         self.policy = policy
-        inner = policy.info
-        self.info = dataclasses.replace(
-            inner, name=f"{kind}({inner.name})", settings={"inner": dict(inner.settings), **settings}
-        )
+        self._kind, self._settings = kind, settings
         self._interfaces: dict[str, tuple[Interface, Interface]] = {}  # task -> (inner, own)
+
+    @property
+    def info(self) -> PolicyInfo:  # type: ignore[override]  # what the inner policy says may grow with its tasks
+        inner = self.policy.info
+        settings = {"inner": dict(inner.settings), **self._settings}
+        return dataclasses.replace(inner, name=f"{self._kind}({inner.name})", settings=settings)
 
     def interface(self, task: Task) -> Interface:
         """The inner policy's interface as `changed` makes it.

@@ -21,7 +21,7 @@ def choose(
 
     Raises:
         SpecMismatch: none does; says what keeps each from it.
-        CheckpointError: none does, but one that cannot be run might have been the right one.
+        CheckpointError: one that cannot be run might have been the right one.
         UsageError: several do, so that one must be named.
     """
     problems = {tag: misfits(embodiment, task) for tag, embodiment in embodiments.items()}
@@ -31,8 +31,9 @@ def choose(
         raise UsageError(
             f"task {task.name!r} fits several embodiments of the checkpoint; add --embodiment with one of {names}"
         )
-    if not fitting and unusable:
-        raise CheckpointError("\n".join([_explain(problems, task), "and these cannot be run:", *unusable]))
+    if unusable:
+        told = f"task {task.name!r}: add --embodiment, since embodiments of the checkpoint cannot be run"
+        raise CheckpointError("\n".join([f"{told} (fitting: {', '.join(fitting) or 'none'}):", *unusable]))
     if not fitting:
         raise SpecMismatch(_explain(problems, task))
     embodiment = embodiments[fitting[0]]
