@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from groot_bench import catalog, graphics
+from groot_bench.models.options import PACKAGES
 from groot_bench.provenance import version
 
 RENDER_SECONDS = 120  # the first EGL context on a busy machine can take many seconds
@@ -47,6 +49,7 @@ def examine(python: str) -> list[Finding]:
     findings = [
         Finding("groot-bench", "ok", f"{version()}, Python {platform.python_version()}, {python}", ""),
         Finding("machine", "ok", _machine(), ""),
+        *_groot(),
         _extra("video", "av", "av>=14", "--video"),
         _extra("steps", "pyarrow", "pyarrow>=17", "--log-steps and --policy replay"),
         _extra("gymnasium", "gymnasium", "gymnasium>=1.0", "gymnasium environments"),
@@ -55,6 +58,14 @@ def examine(python: str) -> list[Finding]:
         well = suite["state"].startswith(catalog.READY)
         findings.append(Finding(f"suite {suite['name']}", "ok" if well else "missing", suite["state"], suite["fix"]))
     return findings + [_graphics(name, python) for name in ("egl", "osmesa")]
+
+
+def _groot() -> list[Finding]:
+    """Whether --ckpt can run."""
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        return [Finding("groot", "missing", f"no {', '.join(missing)}; for --ckpt", "pip install 'groot-bench[groot]'")]
+    return [Finding("groot", "ok", f"torch {importlib.metadata.version('torch')}", "")]
 
 
 def to_markdown(findings: Sequence[Finding]) -> str:

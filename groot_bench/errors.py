@@ -47,9 +47,10 @@ class UnknownName(UsageError):
 
     def __init__(self, kind: str, given: str, known: Iterable[str], hint: str = "") -> None:
         self.kind, self.given, self.known = kind, given, tuple(known)
-        nearest = difflib.get_close_matches(given, self.known, n=1, cutoff=0.4)
-        if not nearest:  # a name that differs in case only is near, whatever its length
-            nearest = [name for name in self.known if name.lower() == given.lower()]
+        lowered = {name.lower(): name for name in self.known}  # a name that differs in case only is near
+        nearest = difflib.get_close_matches(given, self.known, n=1, cutoff=0.4) or [
+            lowered[name] for name in difflib.get_close_matches(given.lower(), lowered, n=1, cutoff=0.4)
+        ]
         message = f"unknown {kind}: {given!r}"
         if nearest:
             message += f"; did you mean {nearest[0]!r}?"

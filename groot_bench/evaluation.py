@@ -161,6 +161,8 @@ class Evaluation:
         """Wraps the policy, holds it against tasks and machine, and works out what the manifest says."""
         settings = self.settings
         self.policy = self._wrapped(self.policy, chunking, ablations)
+        for task in self.tasks:
+            self.policy.interface(task)  # of all tasks, before `info` may load gigabytes
         self._interfaces = {task.name: require_fit(self.policy, task, self.protocol) for task in self.tasks}
         self._graphics = self._require_graphics()
         self._slots = settings.slots or default_slots()

@@ -107,6 +107,7 @@ def n17_files() -> dict[str, Any]:
         },
         "processor_config.json": {
             "processor_kwargs": {
+                "use_albumentations": True,
                 "max_state_dim": 6,
                 "max_action_dim": 5,
                 "max_action_horizon": 8,

@@ -192,6 +192,8 @@ def _text(family: Family, text: Fields, select: int) -> TextConfig:
     theta = text.data.get("rope_theta")
     if theta is None and isinstance(text.data.get("rope_parameters"), Mapping):  # where transformers 5 writes it
         theta = text.data["rope_parameters"].get("rope_theta")
+    if isinstance(theta, int | float) and not theta > 1:
+        text.complain("rope_theta", f"expected a number above 1, got {theta!r}")
     found = TextConfig(
         vocabulary=text.size("vocab_size"),
         width=text.size("hidden_size"),

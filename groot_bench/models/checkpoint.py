@@ -24,7 +24,7 @@ from groot_bench.models.model import Gr00t
 from groot_bench.models.processing.codec import KeyCodec
 from groot_bench.models.processing.codec_n15 import make_codec_n15
 from groot_bench.models.processing.codec_n17 import make_codec_n17
-from groot_bench.models.processing.data_config_n15 import DataConfigN15, load_data_config
+from groot_bench.models.processing.data_config_n15 import DataConfigN15, load_data_config, unrunnable
 from groot_bench.models.processing.data_configs_n15 import DATA_CONFIGS, built_in_data_config
 from groot_bench.models.processing.modality import ProcessorConfig, parse_processor
 from groot_bench.models.processing.statistics import parse_statistics
@@ -113,6 +113,7 @@ class Checkpoint:
                 "an N1.5 checkpoint does not say which keys it reads and how they are normalized; give --data-config "
                 f"with the configuration that it was trained with: a JSON file, or one of {', '.join(DATA_CONFIGS)}"
             )
+        raise_if(unrunnable(data), f"the data configuration of embodiment {tag!r}")
         data = dataclasses.replace(data, horizon=head.horizon)
         entry = self.files.metadata[tag]
         codec = make_codec_n15(entry, data, head.state_dim, head.action_dim, head.horizon, slot)

@@ -144,7 +144,7 @@ def _family(config: Mapping[str, Any]) -> Family | None:
 
 def _tokenizer(folder: Path) -> Path | None:
     places = [folder / name for name in SUBFOLDERS]
-    return next((place for place in places if any(os.path.isfile(place / name) for name in TOKENIZER_FILES)), None)
+    return next((place for place in places if any(os.path.lexists(place / name) for name in TOKENIZER_FILES)), None)
 
 
 def _ignored(folder: Path, weights: StoredWeights) -> tuple[str, ...]:

@@ -14,7 +14,9 @@ from groot_bench.models.embodiments import is_table
 from groot_bench.models.family import Family
 from groot_bench.models.folder import CheckpointFiles, gather
 from groot_bench.models.inspection_embodiments import EmbodimentReport, examine_embodiments
-from groot_bench.models.listing import quote
+from groot_bench.models.inspection_processing import processing_problems
+from groot_bench.models.jsonfields import MOST_PROBLEMS
+from groot_bench.models.listing import quote, shorten
 from groot_bench.models.safetensor import StoredTensor
 from groot_bench.models.shards import StoredWeights, Wanted, differences
 
@@ -100,6 +102,8 @@ def examine(
             problems.append("\n".join(["the weights do not fit the model:", *(f"  {line}" for line in lines)]))
     digest = _read_all(files.weights, is_unused, problems) if full else None
     embodiments = examine_embodiments(files, model, problems)
+    if model is not None:
+        problems += processing_problems(files, model)
     return CheckpointReport(
         folder=folder,
         family=files.family,
@@ -111,7 +115,7 @@ def examine(
         tokenizer=files.tokenizer,
         ignored=files.ignored,
         digest=digest if wanted else None,
-        problems=tuple(problems),
+        problems=tuple(shorten(problems, MOST_PROBLEMS)),
     )
 
 

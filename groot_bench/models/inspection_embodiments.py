@@ -16,9 +16,11 @@ from groot_bench.models.folder import EMBODIMENTS, METADATA, PROCESSOR, Checkpoi
 from groot_bench.models.jsonfields import Fields
 from groot_bench.models.processing.codec_n15 import statistics_problems_n15
 from groot_bench.models.processing.codec_n17 import statistics_problems
-from groot_bench.models.processing.data_config_n15 import DataConfigN15
+from groot_bench.models.processing.data_config_n15 import DataConfigN15, unrunnable
 from groot_bench.models.processing.modality import MODALITIES, EmbodimentConfig, ProcessorConfig, parse_processor
 from groot_bench.models.processing.statistics import Statistics, parse_statistics, present_statistics, read_groups
+
+MAX_TAGS = 512
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,13 @@ def _n15(files: CheckpointFiles, problems: list[str]) -> list[EmbodimentReport]:
     if not root.data:
         problems.append(f"{METADATA}: has no embodiment")
     found = []
-    for tag in root.data:
+    if len(root.data) > MAX_TAGS:
+        problems.append(f"{METADATA}: {len(root.data)} embodiments; at most {MAX_TAGS} are looked at")
+    for tag in list(root.data)[:MAX_TAGS]:
         entry = root.inner(tag)
         config = _data_config(files.folder, tag, problems)
         if config is not None:
+            problems += [f"data configuration of {tag!r}: {line}" for line in unrunnable(config)]
             problems += [f"embodiment {tag!r}: {line}" for line in statistics_problems_n15(entry.data, config)]
         statistics = _groups(entry)
         described = entry.inner("modalities")

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from groot_bench.errors import CheckpointError
+from groot_bench.models.listing import shorten
 
+MOST_PROBLEMS = 60  # in one message
 MAX_SIZE = 1 << 20  # no released layer is wider; a larger number in a file is a mistake or an attack
 
 
@@ -94,9 +96,10 @@ class Fields:
 
 
 def raise_if(problems: list[str], what: str) -> None:
-    """Raises CheckpointError with all problems, if there are any."""
+    """Raises CheckpointError with all problems, if there are any; of more than `MOST_PROBLEMS` the rest is counted."""
     if problems:
-        raise CheckpointError("\n".join([f"{what}:", *(f"  {problem}" for problem in problems)]))
+        lines = shorten(problems, MOST_PROBLEMS)
+        raise CheckpointError("\n".join([f"{what}:", *(f"  {problem}" for problem in lines)]))
 
 
 def _kind(value: object) -> str:

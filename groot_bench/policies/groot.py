@@ -22,7 +22,7 @@ from groot_bench.models.engine import Engine, RowCheck
 from groot_bench.models.options import ModelOptions
 from groot_bench.models.processing.fit import choose, instruction_key
 from groot_bench.models.processing.processor import Processor
-from groot_bench.models.processing.tokenizer import load_tokenizer, require_image_token
+from groot_bench.models.processing.tokenizer import load_tokenizer, require_tokens_known
 from groot_bench.models.sample_rows import sample_rows
 from groot_bench.models.source import resolve
 from groot_bench.noise import normal
@@ -43,6 +43,8 @@ class GrootPolicy(Policy):
         seed: of its noise.
         options: how to run it.
         say: told in a sentence what was found out about the device; None for stderr.
+
+    Weights are read when `info` or an action is first asked for, so that a task that does not fit is told before.
 
     Raises:
         CheckpointError: the checkpoint cannot be used; every reason of one kind at once.
@@ -73,16 +75,28 @@ class GrootPolicy(Policy):
             for tag, embodiment in embodiments.items()
         }
         self._by_task: dict[str, tuple[Processor, str]] = {}  # with the name of the instruction
-        self._model, self._loaded = self._checkpoint.load(
-            dtype=self._dtype, device=self._device, attn=self._options.attn, slots=tuple(slots)
-        )
+        self._slots = tuple(slots)
         self._batch = self._options.batch_size or (GPU_BATCH if self._device.type == "cuda" else None)
-        self._engine = self._make_engine()
-        self._rows = self._examine()
+        self._digest: str | None = None
+
+    def load(self) -> str:
+        """Loads the weights and checks the device, once; returns the weights' digest. Comes by itself when needed.
+
+        Raises:
+            CheckpointError: the weights do not fit or are not finite.
+        """
+        if self._digest is None:
+            self._model, loaded = self._checkpoint.load(
+                dtype=self._dtype, device=self._device, attn=self._options.attn, slots=self._slots
+            )
+            self._engine = self._make_engine()
+            self._rows = self._examine()
+            self._digest = loaded.digest
+        return self._digest
 
     @property
     def info(self) -> PolicyInfo:  # type: ignore[override]  # the tasks' embodiments are known once they were asked for
-        name, digest = self._checkpoint.family.value, self._loaded.digest
+        name, digest = self._checkpoint.family.value, self.load()
         return PolicyInfo(name, "1", self._seed, self._settings(), digest, batch_size=self._batch)
 
     def interface(self, task: Task) -> Interface:
@@ -95,6 +109,7 @@ class GrootPolicy(Policy):
         return interface
 
     def act(self, observation: Observation, queries: Sequence[Query]) -> Action:
+        self.load()
         head = self._checkpoint.config.head
         rows, states, processors = [], [], []
         for place, query in enumerate(queries):
@@ -125,7 +140,7 @@ class GrootPolicy(Policy):
         own = self._checkpoint.files.tokenizer
         where = self._options.tokenizer or (str(own) if own else None)
         tokenizer = load_tokenizer(where, self._checkpoint.family)
-        require_image_token(tokenizer, self._checkpoint.config.backbone.image_token)
+        require_tokens_known(tokenizer, self._checkpoint.config.backbone)
         return tokenizer
 
     @property

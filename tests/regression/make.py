@@ -198,7 +198,13 @@ def _raw(dims: Mapping[str, int], name: str, steps: int) -> dict[str, np.ndarray
 
 def _image(subject: Subject) -> Mapping[str, object]:
     """A picture that has to be resized, as the vision tower takes it."""
-    return {"pixels": _sample(image_transform(subject.checkpoint)(_picture("picture", *PICTURE)).pixels)}
+    return {
+        "pixels": _sample(
+            image_transform(subject.checkpoint.config, subject.checkpoint.files.processor)(
+                _picture("picture", *PICTURE)
+            ).pixels
+        )
+    }
 
 
 def _sample(pixels: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from groot_bench.errors import UnknownName, UsageError
+from groot_bench.models.listing import shorten
 from groot_bench.models.processing.rotations import KINDS
 
 MODES = ("min_max", "q99", "mean_std", "binary", "none")
@@ -86,7 +87,9 @@ def parse_data_config(data: object, where: str = "data configuration") -> DataCo
     if not isinstance(data, dict):
         raise UsageError(f"{where}: expected an object, got {type(data).__name__}")
     known = {item.name: item for item in fields(DataConfigN15)}
-    problems = [str(UnknownName("field", str(name), known)) for name in data if name not in known]
+    unknown = [str(name) for name in data if name not in known]
+    problems = [str(UnknownName("field", name, known)) for name in unknown[:5]]
+    problems += [f"{len(unknown) - 5} more unknown fields"] if len(unknown) > 5 else []
     problems += [
         f"{name} is missing"
         for name in ("video_keys", "state_keys", "action_keys", "language_keys", "horizon")
@@ -102,18 +105,28 @@ def parse_data_config(data: object, where: str = "data configuration") -> DataCo
     return DataConfigN15(**taken)
 
 
+def unrunnable(config: DataConfigN15) -> list[str]:
+    """What keeps a policy from running with it, although states and actions could be processed."""
+    found = [] if config.video_keys else ["video_keys: is empty, and the model needs a picture"]
+    language = config.language_keys
+    if len(language) != 1 or not language[0].startswith("annotation.") or language[0] == "annotation.":
+        found.append("language_keys: must be one key, annotation.<name>")
+    if config.observation_steps != 1:
+        found.append(f"observation_steps: suites give the present time step only, not {config.observation_steps}")
+    return found
+
+
 def _typed(name: str, value: object) -> tuple[object, str]:
     """The value in the form of that field, and what is wrong with it, or ""."""
     if name in ("horizon", "observation_steps"):
         right = type(value) is int and 1 <= value <= MAX_STEPS
-        return value, "" if right else f"expected a whole number from 1 to {MAX_STEPS}, got {value!r}"
+        return value, "" if right else f"expected a whole number from 1 to {MAX_STEPS}, got {value!r:.100}"
     if name.endswith("_keys") or name == "sin_cos":
         right = isinstance(value, list) and all(isinstance(item, str) for item in value)
-        return tuple(value) if isinstance(
-            value, list
-        ) else (), "" if right else f"expected a list of texts, got {value!r}"
+        taken = tuple(value) if isinstance(value, list) else ()
+        return taken, "" if right else f"expected a list of texts, got {value!r:.100}"
     right = isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
-    return value, "" if right else f"expected an object of texts, got {value!r}"
+    return value, "" if right else f"expected an object of texts, got {value!r:.100}"
 
 
 def _contradictions(config: DataConfigN15) -> list[str]:
@@ -154,4 +167,4 @@ def _key_problems(name: str, keys: Sequence[str], prefix: str) -> list[str]:
 
 def _raise_if(problems: list[str], what: str) -> None:
     if problems:
-        raise UsageError("\n".join([f"{what}:", *(f"  {problem}" for problem in problems)]))
+        raise UsageError("\n".join([f"{what}:", *(f"  {problem}" for problem in shorten(problems))]))

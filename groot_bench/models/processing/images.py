@@ -19,7 +19,8 @@ from groot_bench.models.family import Family
 from groot_bench.models.jsonfields import Fields, raise_if
 from groot_bench.models.processing.resample import Filter, Style, resize
 
-MAX_SIDE = 1 << 13  # px, of frames and of configured sizes
+MAX_SIDE = 1 << 13  # px, of frames
+MAX_EDGE = 1 << 10  # px, of configured sizes: 256 in released files; a picture of 1024 has over a thousand tokens
 MAX_RATIO = 200  # of a frame's sides; the image processors of N1.6 and N1.7 refuse more
 MIDDLE = 127.5  # (x / 255 - 0.5) / 0.5 is (x - 127.5) / 127.5, which is how the image processors compute it
 DEFAULT_FRACTION = 0.95  # of the original processors
@@ -215,7 +216,7 @@ def _fraction(fields: Fields, crop: tuple[int, int] | None, target: tuple[int, i
 
 def _edge(fields: Fields, target: tuple[int, int] | None, default: int) -> int:
     if fields.data.get("shortest_image_edge", default) is not None:
-        return fields.size("shortest_image_edge", default, most=MAX_SIDE)
+        return fields.size("shortest_image_edge", default, most=MAX_EDGE)
     if target is None:
         fields.complain("image_target_size", "is needed where shortest_image_edge is null")
         return default
@@ -233,8 +234,8 @@ def _require_both(fields: Fields, crop: tuple[int, int] | None, target: tuple[in
 def _pair(fields: Fields, name: str) -> tuple[int, int] | None:
     if name not in fields:
         return None
-    sizes = fields.sizes(name, most=MAX_SIDE)
+    sizes = fields.sizes(name, most=MAX_EDGE)
     if len(sizes) != 2 or min(sizes) < 1:
-        fields.complain(name, f"expected a height and a width of 1 to {MAX_SIDE}, got {fields.data[name]!r}"[:200])
+        fields.complain(name, f"expected a height and a width of 1 to {MAX_EDGE}, got {fields.data[name]!r}"[:200])
         return None
     return sizes[0], sizes[1]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from groot_bench.models.backbones.base import positions, require_tokens
 from groot_bench.models.checkpoint import Checkpoint, Embodiment
 from groot_bench.models.collate import Row
+from groot_bench.models.config import ModelConfig
 from groot_bench.models.family import Family
+from groot_bench.models.jsonfields import Fields, raise_if
 from groot_bench.models.processing.images import ImageInput, ImageTransform
 from groot_bench.models.processing.images_n15 import ImageTransformN15
 from groot_bench.models.processing.images_n16 import ImageTransformN16
@@ -34,7 +37,7 @@ class Processor:
         self.embodiment, self.codec = embodiment, embodiment.codec
         self._family, self._backbone = checkpoint.family, checkpoint.config.backbone
         self._tokenizer, self._slot = tokenizer, slot
-        self._image = image_transform(checkpoint)
+        self._image = image_transform(checkpoint.config, checkpoint.files.processor)
         self._formal = checkpoint.processor is not None and checkpoint.processor.formalize_language
 
     @property
@@ -72,12 +75,21 @@ class Processor:
         return self.codec.decode_action(output, state)
 
 
-def image_transform(checkpoint: Checkpoint) -> ImageTransform:
-    """From a frame to what the family's vision tower takes, in evaluation mode."""
-    vision = checkpoint.config.backbone.vision
-    if checkpoint.family is Family.N15:
+def image_transform(config: ModelConfig, processor: Any) -> ImageTransform:
+    """From a frame to what the family's vision tower takes, in evaluation mode.
+
+    Args:
+        processor: parsed processor_config.json; not read for N1.5.
+
+    Raises:
+        CheckpointError: it has settings that cannot be used.
+    """
+    vision = config.backbone.vision
+    if config.family is Family.N15:
         return ImageTransformN15(vision.image_size, vision.patch, vision.merge)
-    settings = checkpoint.files.processor["processor_kwargs"]
-    if checkpoint.family is Family.N16:
+    problems: list[str] = []
+    settings = Fields(processor, "processor_config.json", problems).inner("processor_kwargs").data
+    raise_if(problems, "no picture settings")
+    if config.family is Family.N16:
         return ImageTransformN16.from_processor(settings, vision.patch, vision.merge)
     return ImageTransformN17.from_processor(settings, vision.patch, vision.merge, vision.temporal)

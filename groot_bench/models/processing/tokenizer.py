@@ -12,6 +12,7 @@ import numpy as np
 from tokenizers import AddedToken, Tokenizer
 
 from groot_bench.errors import CheckpointError, SpecMismatch
+from groot_bench.models.backbone_config import BackboneConfig
 from groot_bench.models.family import Family
 from groot_bench.models.listing import quote
 from groot_bench.models.processing.prompt import (
@@ -89,6 +90,11 @@ class PromptTokenizer:
     def image_token(self) -> int:
         return self._special[IMAGE_TOKENS[self.family].image]
 
+    @property
+    def size(self) -> int:
+        """One more than the largest id."""
+        return self._vocabulary.size
+
     def encode_row(self, instruction: str, image_tokens: Sequence[int]) -> np.ndarray:
         """The whole prompt of one query.
 
@@ -160,6 +166,16 @@ def require_image_token(tokenizer: PromptTokenizer, image_token: int) -> None:
         raise CheckpointError(
             f"the tokenizer's image token has id {tokenizer.image_token}, the model's has {image_token}: they do not "
             "belong together; give the model's own tokenizer with --tokenizer"
+        )
+
+
+def require_tokens_known(tokenizer: PromptTokenizer, backbone: BackboneConfig) -> None:
+    """Raises CheckpointError unless the model knows all of the tokenizer's ids, and the same one for pictures."""
+    require_image_token(tokenizer, backbone.image_token)
+    if tokenizer.size > backbone.text.vocabulary:
+        raise CheckpointError(
+            f"the tokenizer has ids up to {tokenizer.size - 1}, the model a vocabulary of {backbone.text.vocabulary}: "
+            "they do not belong together"
         )
 
 
