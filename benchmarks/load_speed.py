@@ -4,12 +4,12 @@
     python benchmarks/load_speed.py --full     # N1.7 as released, 6.3 GB; in float32 it needs 13 GB of memory
 
 Random weights in bfloat16 are written to a folder in shards, as on the hub; what a model does not need (the language
-model's output layer) is left out, so that all cases read the same bytes. Each case runs in a process of its own with the
-files in the page cache: a slow disk would hide what loading costs. `--cold` drops them from there before each case.
+model's output layer) is left out, so that all cases read the same bytes. Each case runs in a process of its own with
+the files in the page cache: a slow disk would hide what loading costs. `--cold` drops them from there before each case.
 
-Plain reading goes into one buffer of 16 MiB again and again; "into new memory" keeps what it reads, as every loader must.
-Peak memory is the growth of the process's high-water mark (VmHWM) from just before loading, over the bytes of the loaded
-weights. CPU time is that of all threads, user and system.
+Plain reading goes into one buffer of 16 MiB again and again; "into new memory" keeps what it reads, as every loader
+must. Loading includes building the model. Peak memory is the growth of the process's high-water mark (VmHWM) from just
+before loading, over the bytes of the loaded weights. CPU time is that of all threads, user and system.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -178,13 +178,15 @@ def run_fresh(case: str, folder: Path, size: str) -> Load:
     return Load(*json.loads(done.stdout))
 
 
-def measure(folder: Path, size: str, repeats: int, cold: bool) -> list[dict[str, object]]:
+def measure(
+    folder: Path, size: str, repeats: int, cold: bool, load: Callable[[str, Path, str], Load] = run_fresh
+) -> list[dict[str, object]]:
     seen: dict[str, list[Load]] = {case: [] for case in CASES}
 
     def run(case: str) -> float:
         if cold:
             forget(folder)
-        seen[case].append(run_fresh(case, folder, size))
+        seen[case].append(load(case, folder, size))
         return seen[case][-1].seconds
 
     plain(folder)  # fills the page cache
@@ -193,8 +195,8 @@ def measure(folder: Path, size: str, repeats: int, cold: bool) -> list[dict[str,
     rows: list[dict[str, object]] = []
     for case, (median, least, most) in times.items():
         loads = seen[case]
-        memory = None if case == PLAIN else max(load.peak for load in loads) / loads[0].weights
-        cpu = statistics.median(load.cpu for load in loads)
+        memory = None if case == PLAIN else max(one.peak for one in loads) / loads[0].weights
+        cpu = statistics.median(one.cpu for one in loads)
         row = {"case": case, "s": median, "least": least, "most": most, "cpu": cpu, "ratio": median / base}
         rows.append({**row, "memory": memory})
     return rows
@@ -223,6 +225,7 @@ def main(words: list[str] | None = None) -> None:
     )
     parser.add_argument("--repeats", type=int, default=REPEATS)
     parser.add_argument("--cold", action="store_true", help="read from the disk and not from the page cache")
+    parser.add_argument("--same-process", action="store_true", help="only to see whether it runs: memory is wrong then")
     parser.add_argument("--where", type=Path, help="folder to make the temporary one in")
     parser.add_argument("--json", type=Path, help="file for the numbers")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -233,7 +236,7 @@ def main(words: list[str] | None = None) -> None:
         return
     with tempfile.TemporaryDirectory(dir=args.where) as folder:
         nbytes = write(Path(folder), args.size)
-        rows = measure(Path(folder), args.size, args.repeats, args.cold)
+        rows = measure(Path(folder), args.size, args.repeats, args.cold, run_here if args.same_process else run_fresh)
     show(rows, nbytes, args.size, args.repeats, args.cold)
     if args.json:
         found = {

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from groot_bench.errors import CheckpointError, GrootBenchError, PolicyError, UsageError
+from groot_bench.models.attention import require_kind
 from groot_bench.models.checkpoint import Checkpoint, Embodiment, open_model
 from groot_bench.models.embodiments import resolve_tag
 from groot_bench.models.engine import Engine, RowCheck
@@ -214,7 +215,9 @@ def _place(options: ModelOptions) -> tuple[torch.device, torch.dtype]:
         raise UsageError("--compile needs --device cuda and no --upstream-padding: only there shapes are fixed")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(f"--device {name}: torch sees {torch.cuda.device_count()} CUDA devices; use --device cpu")
-    return device, DTYPES[options.dtype or ("bfloat16" if device.type == "cuda" else "float32")]
+    dtype = DTYPES[options.dtype or ("bfloat16" if device.type == "cuda" else "float32")]
+    require_kind(options.attn, device, dtype)
+    return device, dtype
 
 
 def _embodiments(checkpoint: Checkpoint, wanted: str | None) -> tuple[dict[str, Embodiment], list[str]]:
