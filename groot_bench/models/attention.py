@@ -51,8 +51,10 @@ def attend(
         kind: one of `KINDS`.
 
     Returns:
-        (B, H, T, d).
+        (B, H, T, d); zeros where there is no key at all.
     """
+    if key.shape[2] == 0:
+        return torch.zeros_like(query)
     grouped = query.shape[1] != key.shape[1]
     if kind == "flash" and mask is None:
         return _flash(query, key, value, causal, scale)

@@ -40,12 +40,12 @@ def compare(folder: Path, tokenizer: str | None = None) -> Iterator[Difference]:
     Args:
         tokenizer: folder or hub id of the family's real tokenizer. Without one, token ids of text are not compared.
     """
-    yield from _guarded("backbone.safetensors", lambda: compare_backbone(folder))
     try:
         model = golden_model(folder)
     except GrootBenchError as problem:
         yield Difference("checkpoint", str(problem), math.inf, 0.0)
     else:
+        yield from _guarded("backbone.safetensors", lambda: compare_backbone(folder, lambda *_: model.backbone))
         yield from _guarded("head.safetensors", lambda: compare_head(folder, model.action_head))
         yield from _guarded("train.safetensors", lambda: compare_training(folder, model.action_head))
         yield from _guarded("end_to_end.safetensors", lambda: compare_end_to_end(folder, model))

@@ -77,8 +77,8 @@ class ActionHead(nn.Module):
             trace["vl_after_vlln"] = hidden
         if self.config.vl_attention is not None:
             hidden = self.vl_self_attention(hidden, None if upstream_padding else features.mask)
-            if trace is not None:
-                trace["vl_after_self_attention"] = hidden
+        if trace is not None:
+            trace["vl_after_self_attention"] = hidden
         return features._replace(hidden=hidden)
 
     def token_sets(self, features: Features, upstream_padding: bool = False) -> TokenSets:

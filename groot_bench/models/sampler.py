@@ -84,19 +84,27 @@ class Sampler:
             trace["encoded_state"] = state_token
         x, strength = _start(noise, overlap)
         for step in range(self.steps):
-            velocity = self._velocity(step, x, state_token, slots, sources, trace)
+            velocity = self.velocity(step, x, state_token, slots, sources, trace)
             x = x + (velocity if strength is None else velocity * strength) / self.steps
         return x
 
-    def _velocity(
+    def velocity(
         self,
         step: int,
         x: Tensor,
         state: Tensor,
         slots: Tensor,
         sources: list[KeyValue | None],
-        trace: dict[str, Tensor] | None,
+        trace: dict[str, Tensor] | None = None,
     ) -> Tensor:
+        """The velocity at one step.
+
+        Args:
+            x: actions so far, (B, T, A). state: encoded, (B, 1, D). sources: see `ActionHead.sources`.
+
+        Returns:
+            (B, T, A).
+        """
         if self._modulations is None:
             self.prepare()
         assert self._modulations is not None

@@ -72,7 +72,7 @@ class Attention(nn.Module):
         return self.to_out[1](self.to_out[0](out.transpose(1, 2).flatten(2)))
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
+        return x.view(*x.shape[:-1], self.heads, x.shape[-1] // self.heads).transpose(1, 2)
 
 
 class Projection(nn.Module):
