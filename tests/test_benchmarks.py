@@ -78,7 +78,7 @@ def test_every_way_to_load_gives_all_weights(tmp_path: Path) -> None:
     load = script("load_speed")
     nbytes = load.write(tmp_path, "tiny")
     names = list(load.CASES)
-    seen = {name: load.run_here(name, tmp_path, "tiny").weights for name in names}
+    seen = {name: load.run_here(name, tmp_path, load.Settings("tiny", 1)).weights for name in names}
     assert {seen[name] for name in names if "float32" in name} == {2 * nbytes}
     assert {seen[name] for name in ("load_weights, as stored", "safetensors load_file and copy")} == {nbytes}
     headers = seen["plain reading"] - nbytes

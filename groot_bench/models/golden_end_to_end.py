@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,10 +24,14 @@ def compare_end_to_end(folder: Path, model: Gr00t) -> Iterator[Difference]:
     """The actions of a padded batch, with padding attended to as upstream."""
     golden = read_tensors(folder / FILE)
     inputs = golden_inputs(model.config, golden)
+    slots = golden["embodiment_id"].long()
+    results = []
     with torch.no_grad():
         features: Features = model.backbone(inputs)
-        actions = Sampler(model.action_head)(
-            features, golden["state"], golden["embodiment_id"].long(), golden["noise"], upstream_padding=True
-        )
+        for head in (model.action_head, copy.deepcopy(model.action_head).double()):
+            dtype = head.model.proj_out_1.weight.dtype
+            hidden, state, noise = (x.to(dtype) for x in (features.hidden, golden["state"], golden["noise"]))
+            actions = Sampler(head)(features._replace(hidden=hidden), state, slots, noise, upstream_padding=True)
+            results.append({"action_pred": actions})
     known = INPUTS | {name for name in golden if is_input(name)}
-    yield from compare_tensors(FILE, {"action_pred": actions}, golden, known, lambda name, tensor: LIMIT)
+    yield from compare_tensors(FILE, results[0], golden, known, lambda name, tensor: LIMIT, results[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -34,6 +35,16 @@ LIMITS = {"encoded_state": 1e-5, "velocity": 3e-3, "dit_out": 3e-3, "x": 1e-3, "
 def compare_head(folder: Path, head: ActionHead) -> Iterator[Difference]:
     """Inference with every intermediate tensor: the padded batch as upstream, and its rows alone without padding."""
     golden = read_tensors(folder / HEAD)
+    exact = _infer(copy.deepcopy(head).double(), _doubled(golden))
+    yield from compare_tensors(HEAD, _infer(head, golden), golden, HEAD_INPUTS, _limit, exact)
+
+
+def _doubled(golden: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in golden.items()}
+
+
+def _infer(head: ActionHead, golden: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """All outputs, in the type of the inputs, which is the head's."""
     features = _features(golden)
     state, slots, noise = golden["state"], golden["embodiment_id"].long(), golden["noise"]
     sampler = Sampler(head)
@@ -47,7 +58,7 @@ def compare_head(folder: Path, head: ActionHead) -> Iterator[Difference]:
         if "rtc.previous_action" in golden:
             overlap = _overlap(golden)
             ours["rtc.action_pred"] = sampler(features, state, slots, noise, overlap=overlap, upstream_padding=True)
-    yield from compare_tensors(HEAD, ours, golden, HEAD_INPUTS, _limit)
+    return ours
 
 
 def _steps(sampler: Sampler, golden: Mapping[str, Tensor], features: Features) -> dict[str, Tensor]:

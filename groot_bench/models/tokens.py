@@ -35,7 +35,7 @@ def pick(wanted: Tensor, count: int | None = None) -> TokenSet:
             does not depend on its neighbors. None for the most that any row has, for which a GPU waits.
     """
     counts = wanted.sum(dim=1)
-    most = int(counts.max()) if count is None else count
+    most = max(1, int(counts.max())) if count is None else count  # none has no shape; what looks nowhere is masked
     places = torch.argsort((~wanted).to(torch.int8), dim=1, stable=True)[:, :most]
     mask = torch.arange(most, device=wanted.device).unsqueeze(0) < counts.unsqueeze(1)
     if count is None and bool(mask.all()):
