@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ pytest.importorskip("transformers")
 
 import torch
 from conftest import shared_folder
-from models import make_features, make_head, transformer
+from models import WIDTH, make_features, make_head, transformer
 from torch import Tensor
 
 from groot_bench.models.family import Family
@@ -20,6 +22,7 @@ from groot_bench.models.head import ActionHead
 from groot_bench.models.inputs import Features
 from groot_bench.models.sampler import Overlap, Sampler
 from groot_bench.models.tokens import pick
+from groot_bench.models.transformer import Modulation
 
 FAMILIES = list(Family)
 
@@ -71,6 +74,28 @@ def test_sampler_equals_the_straightforward_head(family: Family, variant: dict[s
         slow = straightforward(head, features, state, slots, noise)
     assert torch.allclose(fast, slow, atol=2e-5)
     assert fast.std() > 0.1
+
+
+def test_every_norm_of_the_transformer_keeps_its_own_epsilon() -> None:
+    """1e-5 in the blocks, 1e-6 after the last (diffusers' `norm_out`); small tokens tell them apart."""
+    model = make_head(Family.N15).model
+    x = 1e-3 * torch.from_numpy(np.random.default_rng(0).standard_normal((1, 5, WIDTH)).astype(np.float32))
+    block, seen = model.transformer_blocks[1], []  # of those that attend to the tokens themselves
+    block.attn1.to_q.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    with torch.no_grad():
+        modulations = model.modulations(torch.tensor([250]))
+        block(x, None, modulations[1], None)
+        model.config = dataclasses.replace(model.config, layers=0)
+        model.transformer_blocks = torch.nn.ModuleList()
+        out = model(x, [], modulations[-1:])
+
+        def normed(eps: float, by: Modulation) -> Tensor:
+            return x / (x.var(-1, keepdim=True, unbiased=False) + eps).sqrt() * by.scale + by.shift
+
+        x = x - x.mean(-1, keepdim=True)
+        assert torch.allclose(seen[0], normed(1e-5, modulations[1]), atol=1e-5)
+        assert torch.allclose(out, model.proj_out_2(normed(1e-6, modulations[-1])), atol=1e-5)
+        assert not torch.allclose(out, model.proj_out_2(normed(1e-5, modulations[-1])), atol=1e-1)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -12,7 +12,7 @@ pytest.importorskip("transformers")
 
 import torch
 from conftest import shared_folder
-from models import make_features, make_head, make_model, make_row
+from models import make_features, make_head, make_model, make_row, transformer
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from groot_bench.models.collate import collate, to_device
@@ -27,9 +27,11 @@ from groot_bench.models.sampler import Sampler
 FAMILIES = list(Family)
 
 
+@pytest.mark.parametrize("activation", ["gelu-approximate", "gelu", "geglu"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_packed_weights_give_the_same_actions(family: Family) -> None:
-    head, random = make_head(family), np.random.default_rng(1)
+def test_packed_weights_give_the_same_actions(family: Family, activation: str) -> None:
+    layers = make_head(family).config.dit.layers
+    head, random = make_head(family, dit=transformer(layers, activation=activation)), np.random.default_rng(1)
     if not can_pack(head):
         pytest.skip("torch has no oneDNN here")
     features = make_features(random, 2, 9)
