@@ -97,6 +97,7 @@ def test_manifest_says_how_the_model_was_run(folders: dict[Family, Path], tmp_pa
     assert policy["name"] == "n17" and policy["seed"] == 0 and len(policy["checkpoint"]) == 32
     assert settings["denoising_steps"] == 2 and settings["layout"] == "single" and settings["device"] == "cpu"
     assert settings["rows_independent"] is True and settings["threads"] == torch.get_num_threads()
+    assert settings["processor"] == torch.backends.cpu.get_cpu_capability()
     # Packed weights round differently, so that a run that was begun without them is not to be resumed with them.
     assert settings["packed_head"] is torch.backends.mkldnn.is_available()
     assert set(settings["embodiments"]) == {"Reach", "Coin50", "Coin90"}

@@ -186,6 +186,7 @@ class GrootPolicy(Policy):
             "configuration": self._checkpoint.identity(),
             "denoising_steps": self._engine.sampler.steps,
             "device": self._device.type,
+            "processor": _processor(self._device),
             "dtype": str(self._dtype).removeprefix("torch."),
             "attention": options.attn,
             "compile": options.compile,
@@ -203,6 +204,16 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:  # OpenCV comes under several names
         return None
+
+
+def _processor(device: torch.device) -> str:
+    """What sums are computed with, as far as it decides how they round: the GPU's name, or a CPU's vector instructions.
+
+    Another of them gives actions that differ in their last bits, and with them, sooner or later, other episodes.
+    """
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return str(torch.backends.cpu.get_cpu_capability())
 
 
 def _to_stderr(text: str) -> None:
