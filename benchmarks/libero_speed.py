@@ -38,7 +38,7 @@ from groot_envs.physics import scene
 from groot_envs.worker import digest
 from libero.libero.envs.env_wrapper import OffScreenRenderEnv
 task = sys.argv[2]
-bddl, starts, _ = simulator.folders()
+bddl, starts = simulator.folders("libero")
 states = read_states(f"{starts}/{task}.pruned_init")
 def seed(number):
     random.seed(number)

@@ -39,7 +39,7 @@ def bare(task: str, cameras: bool = False) -> Any:
     from libero.libero.envs.env_wrapper import ControlEnv
 
     return ControlEnv(
-        bddl_file_name=f"{simulator.folders()[0]}/{task}.bddl",
+        bddl_file_name=f"{simulator.folders('libero')[0]}/{task}.bddl",
         has_offscreen_renderer=cameras,
         use_camera_obs=cameras,
         camera_heights=IMAGE["height"],
@@ -81,7 +81,7 @@ def equal(task: str, cameras: str, pairs: str) -> dict[str, Any]:
         other = bare(task, with_cameras)
         seed(number)
         other.reset()
-        other.set_init_state(read_states(f"{simulator.folders()[1]}/{task}.pruned_init")[index])
+        other.set_init_state(read_states(f"{simulator.folders('libero')[1]}/{task}.pruned_init")[index])
         for _ in range(10):
             other.step(HOLD)
         theirs = scene(other.env.sim.model, other.env.sim.data)
@@ -113,7 +113,7 @@ def drift(task: str, fixture: str) -> dict[str, Any]:
     """How far a fixture moves [m] between resets to one initial state: bare, seeded once; and ours."""
     other = bare(task)
     other.seed(0)
-    state = read_states(f"{simulator.folders()[1]}/{task}.pruned_init")[0]
+    state = read_states(f"{simulator.folders('libero')[1]}/{task}.pruned_init")[0]
     places = []
     for _ in range(4):
         other.reset()

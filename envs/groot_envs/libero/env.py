@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import random
-from typing import Any, Dict, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -35,21 +35,34 @@ class Step(NamedTuple):
     ended: bool
 
 
-class LiberoEnv:
-    """One LIBERO task; meets `groot_bench.suite.Env`."""
+class Definition(NamedTuple):
+    """One task, as LIBERO and the packages that descend from it define it.
 
-    def __init__(self, task: str, settings: Mapping[str, Any]) -> None:
+    Attributes:
+        bddl: the file with its objects, regions and goal.
+        starts: the file of its fixed initial states.
+        instruction: what the policy is told.
+        robot: robosuite's name of the arm, to which LIBERO adds on what it is mounted.
+        options: what the problem's class is told beside what LIBERO tells it.
+    """
+
+    bddl: str
+    starts: str
+    instruction: str
+    robot: str = "Panda"
+    options: Optional[Mapping[str, Any]] = None
+
+
+class LiberoEnv:
+    """One LIBERO task; meets `groot_bench.suite.Env`. The settings are those of `make_env`."""
+
+    def __init__(self, task: Definition, settings: Mapping[str, Any]) -> None:
         self._picture = dict(settings["image"])
         self._cameras = {key: CAMERAS[key] for key in settings["cameras"]}
         self._settle_steps = int(settings["settle_steps"])
-        bddl, starts, assets = simulator.folders()
-        if not os.path.isdir(assets):
-            raise RuntimeError("LIBERO's assets are not in %s; run: groot-bench setup libero" % assets)
-        self._starts = None
-        if settings["start_states"] == "fixed":
-            self._starts = read_states(os.path.join(starts, task + ".pruned_init"))
-        self._env = simulator.build(os.path.join(bddl, task + ".bddl"), self._picture, bool(self._cameras))
-        self._instruction = instruction(task)
+        self._starts = read_states(task.starts) if settings["start_states"] == "fixed" else None
+        self._env = simulator.build(task.bddl, self._picture, bool(self._cameras), task.robot, task.options)
+        self._instruction = task.instruction
         self._pristine = {name: np.array(getattr(self._env.sim.model, name)) for name in MUTABLE_FIELDS}
         self._readers = sensors.readers(self._env)
         self._steps = 0
@@ -130,4 +143,10 @@ def make_env(task: str, settings: Mapping[str, Any]) -> LiberoEnv:
         settings: "image" {"width", "height", "shadows", "samples"}; "cameras", the video keys that may ever be asked
             for (none: no GL context is made); "settle_steps"; "start_states" ("fixed" or "sampled").
     """
-    return LiberoEnv(task, settings)
+    bddl, starts = simulator.folders("libero")
+    definition = Definition(
+        bddl=os.path.join(bddl, task + ".bddl"),
+        starts=os.path.join(starts, task + ".pruned_init"),
+        instruction=instruction(task),
+    )
+    return LiberoEnv(definition, settings)

@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 from collections import OrderedDict
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional, Tuple
 
 import mujoco
 
@@ -26,13 +26,13 @@ elif importlib.util.find_spec("libero") is not None:
     _user = os.environ.get("LIBERO_CONFIG_PATH", os.path.expanduser("~/.libero"))
     if not os.path.exists(os.path.join(_user, "config.yaml")):
         raise RuntimeError(
-            "LIBERO has no %s/config.yaml; write one with `python -c 'import libero.libero'` under %s, or run: "
-            "groot-bench setup libero" % (_user, sys.executable)
+            "LIBERO has no %s/config.yaml; write one with `python -c 'import libero.libero'` under %s, or let "
+            "`groot-bench setup` make the suite's own environment" % (_user, sys.executable)
         )
 
 logging.disable(logging.WARNING)  # on import robosuite warns of a macro file that nothing here uses
 import robosuite  # noqa: E402
-from libero.libero import get_assets_path, get_libero_path  # noqa: E402
+from libero import libero as package  # noqa: E402
 from libero.libero.envs import TASK_MAPPING  # noqa: E402
 from libero.libero.envs.bddl_base_domain import BDDLBaseDomain  # noqa: E402
 from libero.libero.envs.bddl_utils import get_problem_info  # noqa: E402
@@ -44,13 +44,20 @@ CONTROL_HZ = 20
 MAX_PLACEMENTS = 100  # tries; LIBERO's own loop has no end and swallows every other error, too
 
 
-def build(bddl_file: str, picture: Mapping[str, Any], with_cameras: bool) -> Any:
+def build(
+    bddl_file: str,
+    picture: Mapping[str, Any],
+    with_cameras: bool,
+    robot: str = "Panda",
+    options: Optional[Mapping[str, Any]] = None,
+) -> Any:
     """LIBERO's environment of that task.
 
     Args:
         bddl_file: the task's definition.
         picture: "width", "height" [px], "shadows", "samples" (MSAA; 0 is off).
         with_cameras: whether pictures may be asked for; without, no GL context is ever made.
+        robot, options: see `env.Definition`.
     """
     problem = get_problem_info(bddl_file)
     # What ControlEnv and OffScreenRenderEnv (envs/env_wrapper.py) hand to it, but for what is stripped.
@@ -59,7 +66,7 @@ def build(bddl_file: str, picture: Mapping[str, Any], with_cameras: bool) -> Any
     made = type(base.__name__, (Stripped, base), {"picture": picture})
     env = made(
         bddl_file,
-        robots=["Panda"],
+        robots=[robot],
         controller_configs=robosuite.load_controller_config(default_controller="OSC_POSE"),
         gripper_types="default",
         initialization_noise=None,
@@ -71,6 +78,7 @@ def build(bddl_file: str, picture: Mapping[str, Any], with_cameras: bool) -> Any
         ignore_done=True,
         hard_reset=False,
         renderer="mujoco",
+        **(options or {}),
     )
     if with_cameras and not picture["shadows"]:
         flags = env.sim._render_context_offscreen.scn.flags
@@ -193,6 +201,14 @@ def restore(env: Any, state: Any) -> None:
     env._update_observables(force=True)
 
 
-def folders() -> Any:
-    """(BDDL files, initial states, assets) of the installed package."""
-    return get_libero_path("bddl_files"), get_libero_path("init_states"), get_assets_path()
+def folders(suite: str) -> Tuple[str, str]:
+    """The folders of BDDL files and of initial states, of the installed package.
+
+    Raises:
+        RuntimeError: the assets are not there; `suite` is the one whose set-up brings them.
+    """
+    # Only hf-libero has a function for its assets, for which it looks in more than one place.
+    assets = package.get_assets_path() if hasattr(package, "get_assets_path") else package.get_libero_path("assets")
+    if not os.path.isdir(assets):
+        raise RuntimeError("LIBERO's assets are not in %s; run: groot-bench setup %s" % (assets, suite))
+    return package.get_libero_path("bddl_files"), package.get_libero_path("init_states")
