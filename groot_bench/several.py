@@ -54,8 +54,7 @@ def per_suite(settings: Settings, suites: Sequence[Suite], protocols: Sequence[s
 def _tasks(suite: Suite, wanted: Sequence[str] | None) -> list[str] | None:
     if wanted is None:
         return None
-    parts = {name.rpartition("/")[0] for name in suite.tasks}
-    found = [task for task in wanted if task in suite.tasks or task in parts]
+    found = [task for task in wanted if task in suite.tasks or task in suite.parts]
     if not found:
         raise UsageError(f"suite {suite.name!r} has none of the tasks {', '.join(wanted)}; name one of its own, too")
     return found

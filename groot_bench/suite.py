@@ -7,6 +7,7 @@ reached by name only; `Env` below is its contract, met by duck typing, since tha
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -79,6 +80,8 @@ class Suite:
         recipe: how its own environment is made (`groot-bench setup`); `load_suite` fills in `python`, `paths`,
             `variables` and `settings` from what was made.
         missing: what keeps that environment from being used, in words; "" when nothing does.
+        complete: suite -> the suite with its tasks and protocols, where these are read from what is installed because
+            they may not be part of this package; called with `python` and `paths` filled in. Raises SuiteNotReady.
         require_starts: (protocol, task, n) -> raises SuiteNotReady unless the task's fixed start states 0 to n - 1 are
             there, where they are not part of the package.
         make_starts: (suite, tasks, configuration, n, say) -> makes them (`setup --make-seeds`); returns the files.
@@ -99,6 +102,7 @@ class Suite:
     settings: Mapping[str, object] = field(default_factory=dict)
     recipe: Recipe | None = None
     missing: str = ""
+    complete: Callable[[Suite], Suite] | None = None
     require_starts: Callable[[Protocol, str, int], None] | None = None
     make_starts: Callable[[Suite, Sequence[str], str, int, Callable[[str], None]], list[Path]] | None = None
 
@@ -119,19 +123,31 @@ class Suite:
         wrong = [f"{name} is {versions[name]}, not {pin}" for name, pin in self.pins.items() if versions[name] != pin]
         return ", ".join(wrong)
 
+    @functools.cached_property
+    def parts(self) -> tuple[str, ...]:
+        """The names that stand for several tasks, in order: "a" and "a/b" of a task "a/b/c"."""
+        return tuple(dict.fromkeys(part for name in self.tasks for part in _parts_of(name)))
+
     def select(self, names: Sequence[str] | None = None) -> tuple[Task, ...]:
-        """These tasks in the suite's order, or all of them; a part's name ("libero_goal") stands for its tasks."""
+        """These tasks in the suite's order, or all of them; a part's name ("libero_goal") stands for its tasks.
+
+        Raises:
+            UnknownName: there is no such task and no such part.
+            SuiteNotReady: the tasks are known only once the suite is set up.
+        """
+        if not self.tasks and self.missing:
+            raise SuiteNotReady(f"suite {self.name!r}: {self.missing}; its tasks come with it. Run: {self.install}")
         if names is None:
             return tuple(self.tasks.values())
         if isinstance(names, str):
             names = [names]
-        parts = dict.fromkeys(name.rpartition("/")[0] for name in self.tasks if "/" in name)
         for name in names:
-            if name not in self.tasks and name not in parts:
-                raise UnknownName(f"task of suite {self.name!r}", name, [*parts, *self.tasks])
+            if name not in self.tasks and name not in self.parts:
+                raise UnknownName(f"task of suite {self.name!r}", name, [*self.parts, *self.tasks])
         if not names:
-            raise UsageError(f"no task given; suite {self.name!r} has {', '.join(parts or self.tasks)}")
-        return tuple(task for name, task in self.tasks.items() if {name, name.rpartition("/")[0]} & set(names))
+            raise UsageError(f"no task given; suite {self.name!r} has {', '.join(self.parts or self.tasks)}")
+        wanted = set(names)
+        return tuple(task for name, task in self.tasks.items() if not wanted.isdisjoint((name, *_parts_of(name))))
 
     def episodes(self, protocol: Protocol, tasks: Sequence[Task], seed: int, first: int = 0) -> tuple[Episode, ...]:
         """The full, fixed list: `protocol.episodes_per_task` of each task from index `first` on, in order."""
@@ -140,6 +156,11 @@ class Suite:
             for task in tasks
             for index in range(first, first + protocol.episodes_per_task)
         )
+
+
+def _parts_of(task: str) -> list[str]:
+    words = task.split("/")
+    return ["/".join(words[:count]) for count in range(1, len(words))]
 
 
 class Step(NamedTuple):
@@ -194,4 +215,15 @@ def load_suite(name: str) -> Suite:
         raise SuiteNotReady(f"suite {name!r} cannot be loaded from {point.value!r}: {problem}") from problem
     if not isinstance(suite, Suite):
         raise UsageError(f"entry point {point.value!r} gave {type(suite).__name__}, not a Suite")
-    return replace(suite, **installed(suite.name, suite.recipe, suite.paths, suite.variables, suite.settings))
+    fields = installed(suite.name, suite.recipe, suite.paths, suite.variables, suite.settings)
+    return completed(replace(suite, **fields))
+
+
+def completed(suite: Suite) -> Suite:
+    """The suite with what `Suite.complete` reads from what is installed; where it cannot, `missing` says why."""
+    if suite.complete is None or suite.missing:
+        return suite
+    try:
+        return suite.complete(suite)
+    except SuiteNotReady as problem:
+        return replace(suite, missing=str(problem), python=None)

@@ -15,7 +15,7 @@ from groot_bench.setup.recipe import Recipe
 from groot_bench.setup.stamps import Stamps, write_json
 from groot_bench.setup.state import READY_FILE, Ready, folder_of, recipe_digest
 from groot_bench.setup.verify import first_frame
-from groot_bench.suite import Suite
+from groot_bench.suite import Suite, completed
 
 Say = Callable[[str], None]
 
@@ -84,6 +84,9 @@ def _verified(suite: Suite, recipe: Recipe, ready: Ready) -> str | None:
     paths, variables = (*ready.paths, *suite.paths), {**suite.variables, **ready.variables}
     settings = {**suite.settings, **recipe.check_settings}
     made = replace(suite, missing="", python=ready.python, paths=paths, variables=variables, settings=settings)
+    made = completed(made)
+    if made.missing:
+        raise SuiteNotReady(f"suite {suite.name!r}: {made.missing}")
     return first_frame(made, recipe.check)
 
 
