@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from groot_bench.protocol import Protocol
 from groot_bench.setup.recipe import Assets, Recipe, Repository
-from groot_bench.spec import ACTION, STATE, ArraySpec
-from groot_bench.suite import Suite, Task
-from groot_envs.libero.tasks import CAMERAS, FIXED_STARTS, LANGUAGE, POSE, instruction, task_names
+from groot_bench.suite import Suite
+from groot_envs.libero.specs import CAPS_OFT, IMAGE, VARIABLES, config_files, libero_task
+from groot_envs.libero.tasks import FIXED_STARTS, instruction, task_names
 
-# robosuite's own picture at the size that every client asks for: shadow maps, reflections, four samples per pixel.
-IMAGE = {"width": 256, "height": 256, "shadows": True, "samples": 4}
-
-# Most control steps of an episode after the settle steps, by LIBERO's suite; reference/protocols.md 2.5. OpenVLA's are
-# the longest demonstrations, rounded up.
-CAPS_OFT = {"libero_spatial": 220, "libero_object": 280, "libero_goal": 300, "libero_10": 520, "libero_90": 400}
 CAPS_N15 = {"libero_spatial": 220, "libero_object": 280, "libero_goal": 600, "libero_10": 1000, "libero_90": 400}
 CAPS_N16 = dict.fromkeys(CAPS_OFT, 720)
 
@@ -43,13 +37,7 @@ RECIPE = Recipe(
             about="206 MB; CC BY 4.0",
         ),
     ),
-    files={
-        "venv/libero_config/config.yaml": "benchmark_root: {site}/libero/libero\n"
-        "bddl_files: {site}/libero/libero/bddl_files\n"
-        "init_states: {site}/libero/libero/init_files\n"
-        "datasets: {folder}/datasets\n"
-        "assets: {site}/libero/libero/assets\n",
-    },
+    files=config_files("{site}/libero/libero"),
     seconds=120,
 )
 
@@ -59,19 +47,14 @@ def make_suite() -> Suite:
     return Suite(
         name="libero",
         version=1,
-        tasks={name: _task(name) for name in task_names()},
+        tasks={name: libero_task(name, instruction(name), FIXED_STARTS) for name in task_names()},
         protocols={protocol.name: protocol for protocol in _protocols()},
         env="groot_envs.libero.env:make_env",
         packages=("hf-libero", "robosuite", "mujoco", "numpy", "bddl"),
         pins={"hf-libero": "0.1.4", "robosuite": "1.4.0", "mujoco": "3.8.1", "bddl": "1.0.1"},
         install="groot-bench setup libero",
         recipe=RECIPE,
-        variables={
-            "MUJOCO_GL": "egl",
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-            "MKL_NUM_THREADS": "1",
-        },
+        variables=VARIABLES,
     )
 
 
@@ -130,35 +113,3 @@ def _protocol(
         language="the words of the task's file name",
         source=source,
     )
-
-
-def _task(name: str) -> Task:
-    frame = ArraySpec(
-        (1, int(IMAGE["height"]), int(IMAGE["width"]), 3),
-        "uint8",
-        unit="rgb",
-        convention="half_turned",
-        low=0,
-        high=255,
-    )
-    observation = {key: frame for key in CAMERAS}
-    observation.update({STATE + part: _coordinate(part) for part in POSE})
-    observation[STATE + "gripper"] = ArraySpec((1, 2), unit="m", convention="finger_joints")
-    observation[STATE + "joint_position"] = ArraySpec((1, 7), unit="rad")
-    observation[LANGUAGE] = ArraySpec((), "str", unit="text")
-    action = {ACTION + part: _command(part) for part in POSE}
-    action[ACTION + "gripper"] = ArraySpec((1,), convention="open_is_1", low=0.0, high=1.0)
-    return Task(name, observation, action, about=instruction(name), starts=FIXED_STARTS)
-
-
-def _coordinate(part: str) -> ArraySpec:
-    """Of the hand in the world; roll, pitch and yaw are really the components of an axis-angle vector."""
-    if part in POSE[:3]:
-        return ArraySpec((1, 1), unit="m", frame="world")
-    return ArraySpec((1, 1), unit="rad", frame="world", convention=f"axis_angle_{'xyz'[POSE.index(part) - 3]}")
-
-
-def _command(part: str) -> ArraySpec:
-    """+-1 is 0.05 m or 0.5 rad (axis-angle) from where the hand is now, along the axes of the robot's base."""
-    what = "osc_delta_0.05m" if part in POSE[:3] else "osc_delta_axis_angle_0.5rad"
-    return ArraySpec((1,), frame="base", convention=what, low=-1.0, high=1.0)
