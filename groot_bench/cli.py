@@ -131,6 +131,7 @@ def _add_eval(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--ablation", action="append", default=[], metavar="TEXT", help="as in camera=wrist:black; repeat"
     )
     what.add_argument("--chunking", metavar="TEXT", help="as in horizon=8,ensemble=0.01")
+    what.add_argument("--unpinned", action="store_true", help="under other versions of the simulator; marks the run")
     add_model_options(parser.add_argument_group("how a checkpoint is run (compared, too)"))
     how = parser.add_argument_group("how it is run (cannot change a result)")
     how.add_argument("--slots", type=int, metavar="N", help="environments at once (default: one a core)")

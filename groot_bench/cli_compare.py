@@ -67,6 +67,7 @@ def _compare(args: argparse.Namespace) -> int:
 def _against(frame: pd.DataFrame, runs: list[RunInfo], args: argparse.Namespace) -> tuple[Table, dict[str, Any]]:
     from groot_bench.analysis.comparable import policy_differences, require_comparable
     from groot_bench.analysis.comparison import compare
+    from groot_bench.pins import MEANING, unpinned
 
     names, (a, b) = [run.label for run in runs], [run.manifest for run in runs]
     ignore, paired = args.ignore or [], not args.unpaired
@@ -75,6 +76,11 @@ def _against(frame: pd.DataFrame, runs: list[RunInfo], args: argparse.Namespace)
         f"Ignored: {field} is {one!r} in {names[0]}, {two!r} in {names[1]}." for field, (one, two) in ignored.items()
     ]
     notes += policy_differences(a, b, names)
+    notes += [
+        f"{run.label} is unpinned: {words}; {MEANING}."
+        for run in runs
+        if (words := unpinned(run.manifest["experiment"]))
+    ]
     comparison = compare(
         *(frame[frame["run"] == name] for name in names),
         paired=paired,

@@ -61,7 +61,7 @@ def _setup(args: argparse.Namespace) -> int:
 
 def _make_seeds(suite: Suite, args: argparse.Namespace) -> int:
     from groot_bench.errors import UsageError
-    from groot_bench.evaluation import require_ready
+    from groot_bench.ready import require_ready
 
     if suite.make_starts is None:
         raise UsageError(f"suite {suite.name!r} has no seed lists to make")

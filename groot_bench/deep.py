@@ -17,7 +17,8 @@ from groot_bench import graphics
 from groot_bench.doctor import Finding
 from groot_bench.episode import Episode
 from groot_bench.errors import SuiteNotReady, WorkerError
-from groot_bench.evaluation import require_ready, without_cameras
+from groot_bench.evaluation import without_cameras
+from groot_bench.ready import require_ready
 from groot_bench.setup.state import Ready, contents_of, folder_of
 from groot_bench.spec import PRIVILEGED, STATE, VIDEO, ArraySpec, Spec
 from groot_bench.suite import Suite, Task

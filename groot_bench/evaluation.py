@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from groot_bench import graphics
+from groot_bench import graphics, pins
 from groot_bench.episode import Episode
-from groot_bench.errors import SuiteNotReady, UsageError
-from groot_bench.interpreter import probe_versions
+from groot_bench.errors import UsageError
 from groot_bench.listener import Listener
 from groot_bench.models.options import ModelOptions
 from groot_bench.policies.ablated import AblatedPolicy
@@ -22,6 +21,7 @@ from groot_bench.policies.instructions import read_instructions
 from groot_bench.policies.named import make_policy
 from groot_bench.policy import Policy, require_fit
 from groot_bench.provenance import fingerprint, invocation, policy_entry, protocol_entry, to_plain, version
+from groot_bench.ready import require_ready
 from groot_bench.record import Run, RunWriter, listed_keys, new_manifest, recorded_already
 from groot_bench.rollout import Job, Rollout
 from groot_bench.slots import default_slots, make_station, worker_settings
@@ -60,6 +60,8 @@ class Settings:
         log_steps: whether to keep states and actions of every step, as Parquet.
         python: the interpreter of the environments; None for the suite's own, or this one. The versions of the suite's
             packages in it are compared, too.
+        unpinned: (*) whether other versions of the suite's packages than the pinned ones will do. The run is then
+            marked wherever its numbers are shown, and is another experiment than a pinned one; see `pins`.
         timeout: the longest that one command to an environment may take [s].
         retry_errors: whether episodes that are recorded as errors run again.
         progress: whether to show a progress bar on stderr.
@@ -88,6 +90,7 @@ class Settings:
     video: str | None = None
     log_steps: bool = False
     python: str | None = None
+    unpinned: bool = False
     timeout: float = 300.0
     retry_errors: bool = False
     progress: bool = False
@@ -150,7 +153,7 @@ class Evaluation:
         blind = settings.cameras == "none"
         self.tasks = tuple(without_cameras(task) if blind else task for task in self._full_tasks)
         self._python = settings.python or self.suite.python or sys.executable
-        self._versions = require_ready(self.suite, self._python)
+        self._versions = require_ready(self.suite, self._python, settings.unpinned)
         chunking = None if settings.chunking is None else parse_chunking(settings.chunking)
         ablations = parse_ablations(settings.ablation)
         self._made_here = not isinstance(policy, Policy)
@@ -287,6 +290,9 @@ class Evaluation:
         }
         if self.settings.first_episode:  # absent otherwise, as in the runs of earlier versions
             experiment["first_episode"] = self.settings.first_episode
+        broken = pins.broken_pins(self.suite.pins, self._versions)
+        if broken:
+            experiment[pins.FIELD] = broken
         return dict(to_plain(experiment))
 
     def _default_folder(self, experiment: Mapping[str, Any]) -> Path:
@@ -347,7 +353,9 @@ class Evaluation:
             text += f" ({done} are recorded already)"
         if again:
             text += f"; {again} errors run again"
-        return text if missing else f"{self.folder} is complete: {done} episodes are recorded"
+        text = text if missing else f"{self.folder} is complete: {done} episodes are recorded"
+        differs = pins.unpinned(self.manifest["experiment"])
+        return f"{text}\nunpinned: {differs}; {pins.MEANING}" if differs else text
 
 
 def find_suite(suite: str | Suite, python: str | None = None) -> Suite:
@@ -365,18 +373,3 @@ def without_cameras(task: Task) -> Task:
     """The task as it is with `--cameras none`."""
     blind = {name: spec for name, spec in task.observation.items() if not name.startswith(VIDEO)}
     return dataclasses.replace(task, observation=blind)
-
-
-def require_ready(suite: Suite, python: str) -> dict[str, str | None]:
-    """The versions of the suite's packages under that interpreter.
-
-    Raises:
-        SuiteNotReady: the suite is not set up, or a package is missing or has another version than the pinned one.
-    """
-    if suite.missing and python == sys.executable:
-        raise SuiteNotReady(f"suite {suite.name!r}: {suite.missing}; run: {suite.install}")
-    versions = probe_versions(python, suite.packages, suite.variables)
-    problem = suite.unready(versions)
-    if problem:
-        raise SuiteNotReady(f"suite {suite.name!r}: {problem} under {python}; run: {suite.install}")
-    return versions

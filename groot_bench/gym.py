@@ -31,9 +31,10 @@ except ModuleNotFoundError as missing:
 from groot_bench import graphics
 from groot_bench.episode import Episode, make_episode
 from groot_bench.errors import SpecMismatch, UnknownName, UsageError
-from groot_bench.evaluation import CAMERAS, require_ready, without_cameras
+from groot_bench.evaluation import CAMERAS, without_cameras
 from groot_bench.policy import Interface
 from groot_bench.protocol import Protocol
+from groot_bench.ready import require_ready
 from groot_bench.slots import make_station, worker_settings
 from groot_bench.spec import ArraySpec, check_arrays
 from groot_bench.suite import Suite, load_suite, suite_names

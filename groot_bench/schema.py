@@ -136,9 +136,7 @@ def check_manifest(manifest: Mapping[str, Any]) -> None:
     for part in ("suite", "protocol", "policy"):
         if not _text(_object(experiment, part).get("name")):
             raise ValueError(f"experiment.{part}.name must be text")
-    packages = experiment["suite"].get("packages")
-    if not isinstance(packages, dict) or not all(isinstance(number, str) for number in packages.values()):
-        raise ValueError("experiment.suite.packages must map names to versions")
+    _check_versions(experiment)
     if not isinstance(experiment["protocol"].get("changed", {}), dict):
         raise ValueError("experiment.protocol.changed must be an object")
     if not _or_none(_text)(experiment.get("graphics")) or not _whole(experiment.get("seed")):
@@ -154,6 +152,14 @@ def check_manifest(manifest: Mapping[str, Any]) -> None:
     if not isinstance(invocations, list) or not all(isinstance(one, dict) for one in invocations):
         raise ValueError("invocations must be a list of objects")
     _check_episodes(manifest.get("episodes"), experiment)
+
+
+def _check_versions(experiment: Mapping[str, Any]) -> None:
+    packages, pins = experiment["suite"].get("packages"), experiment.get("unpinned", {})
+    if not isinstance(packages, dict) or not all(isinstance(number, str) for number in packages.values()):
+        raise ValueError("experiment.suite.packages must map names to versions")
+    if not isinstance(pins, dict) or not all(name in packages and _text(pin) for name, pin in pins.items()):
+        raise ValueError("experiment.unpinned must map packages of the suite to the versions that they should have")
 
 
 def _object(mapping: Mapping[str, Any], name: str) -> Mapping[str, Any]:

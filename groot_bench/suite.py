@@ -19,6 +19,7 @@ import numpy as np
 
 from groot_bench.episode import Episode, make_episode
 from groot_bench.errors import SuiteNotReady, UnknownName, UsageError
+from groot_bench.pins import broken_pins, in_words
 from groot_bench.policy import Policy
 from groot_bench.protocol import Protocol
 from groot_bench.setup.recipe import Recipe
@@ -115,13 +116,14 @@ class Suite:
             raise UnknownName(f"protocol of suite {self.name!r}", name, self.protocols)
         return self.protocols[full]
 
+    def absent(self, versions: Mapping[str, str | None]) -> str:
+        """Which packages are not there, in words; "" when all are."""
+        names = [name for name in self.packages if versions[name] is None]
+        return f"missing {', '.join(names)}" if names else ""
+
     def unready(self, versions: Mapping[str, str | None]) -> str:
         """What keeps the suite from running with these package versions, in words; "" when nothing does."""
-        missing = [name for name in self.packages if versions[name] is None]
-        if missing:
-            return f"missing {', '.join(missing)}"
-        wrong = [f"{name} is {versions[name]}, not {pin}" for name, pin in self.pins.items() if versions[name] != pin]
-        return ", ".join(wrong)
+        return self.absent(versions) or in_words(broken_pins(self.pins, versions), versions)
 
     @functools.cached_property
     def parts(self) -> tuple[str, ...]:

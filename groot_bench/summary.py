@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from groot_bench import pins
 from groot_bench.episode import EpisodeRecord, Outcome
-from groot_bench.protocol import label
 from groot_bench.record import Run
 from groot_bench.stats import Interval, wilson
 
@@ -117,12 +117,7 @@ def to_json(run: Run) -> dict[str, Any]:
 
 def _title(run: Run) -> str:
     policy: Mapping[str, Any] = run.experiment["policy"]
-    return cell(f"{policy['name']} on {_protocol_label(run)}")
-
-
-def _protocol_label(run: Run) -> str:
-    protocol: Mapping[str, Any] = run.experiment["protocol"]
-    return label(str(protocol["name"]), protocol.get("changed") or {})
+    return cell(f"{policy['name']} on {pins.rules_label(run.experiment)}")
 
 
 def _facts(run: Run) -> list[str]:
@@ -141,6 +136,9 @@ def _facts(run: Run) -> list[str]:
         facts.append(
             f"simulator: {packages}" + (f", graphics {experiment['graphics']}" if experiment.get("graphics") else "")
         )
+    differs = pins.unpinned(experiment)
+    if differs:
+        facts.append(f"**unpinned**: {differs}; {pins.MEANING}")
     if "rescored" in experiment:
         facts.append(f"**rescored** from a recorded run by rule {experiment['rescored']['rule']}; nothing was executed")
     if policy.get("privileged"):

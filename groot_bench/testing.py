@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from groot_bench.noise import uniform
 from groot_bench.policies.zero import ZeroPolicy
 from groot_bench.policy import Action, Interface, Observation, Policy, PolicyInfo, Query
 from groot_bench.protocol import Protocol
+from groot_bench.ready import require_ready
 from groot_bench.record import Run
 from groot_bench.slots import make_station, worker_settings
 from groot_bench.spec import LANGUAGE, ArraySpec
@@ -201,6 +203,7 @@ def check_suite(
     steps: int = 12,
     cameras: bool = True,
     python: str | None = None,
+    unpinned: bool = False,
 ) -> None:
     """Runs the laws of the Suite contract on real environments.
 
@@ -214,10 +217,14 @@ def check_suite(
         steps: random control steps that are compared.
         cameras: whether frames are rendered and compared, too.
         python: the interpreter of the environments.
+        unpinned: whether other versions of its packages than the pinned ones will do.
 
     Raises:
+        SuiteNotReady: a package is missing, or has another version than the pinned one.
         CheckFailed: with every law that did not hold.
     """
+    require_ready(suite, python or suite.python or sys.executable, unpinned)
+    suite = replace(suite, pins={})  # known by now; nothing of these runs is kept
     rules = suite.protocol(protocol)
     failures = []
     for task in suite.select(tasks):

@@ -75,7 +75,7 @@ def require_same(folder: Path) -> bool:
         assert isinstance(found, str) and "larger than" in found
         return False
     assert isinstance(found, list), found
-    assert not found or set(found[0]) - set(wanted[0]) == {"run", "protocol", "protocol_id", "policy"}
+    assert not found or set(found[0]) - set(wanted[0]) == {"run", "protocol", "protocol_id", "policy", "unpinned"}
     assert [{name: row[name] for name in wanted[0]} for row in found] == wanted
     return True
 

@@ -54,13 +54,14 @@ def run_frame(outcomes: dict[str, str], protocol: str = "libero/oft-50", suite: 
             "protocol": protocol,
             "protocol_id": f"id of {protocol}",
             "policy": "p",
+            "unpinned": "",
             "task": task,
             "outcome": words[letter],
         }
         for task, letters in outcomes.items()
         for letter in letters
     ]
-    columns = ["run", "suite", "protocol", "protocol_id", "policy", "task", "outcome"]
+    columns = ["run", "suite", "protocol", "protocol_id", "policy", "unpinned", "task", "outcome"]
     return pd.DataFrame(rows, columns=columns).astype("category")
 
 

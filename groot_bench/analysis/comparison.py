@@ -14,6 +14,7 @@ from groot_bench.analysis.contingency import ERROR, FAILURE, MISSING, SUCCESS, C
 from groot_bench.analysis.contrasts import Contrast
 from groot_bench.analysis.table import Difference, Rate, Table
 from groot_bench.errors import SampleError, UsageError
+from groot_bench.pins import FIELD
 from groot_bench.stats.multiple import benjamini_hochberg, holm
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def compare(
         errors: "refuse", or "both": leave them out, and beside that count them as failures.
         unfinished: leave out episodes that have no record (of pairs: in either run) instead of refusing.
         correction: of p values over tasks: "holm" (no false claim at all) or "bh" (few among the claims).
-        ignore: fields of the manifests that may differ; "protocol" or one of its fields lets the protocols differ.
+        ignore: fields of the manifests that may differ; "protocol" or "unpinned", or one of their fields, lets the
+            protocols differ.
         notes: more sentences to print below.
 
     Raises:
@@ -150,7 +152,7 @@ def _require_one_protocol(a: pd.DataFrame, b: pd.DataFrame, names: Sequence[str]
     if suites[0] != suites[1]:
         raise UsageError(f"{names[0]} is of suite {suites[0]!r}, {names[1]} of {suites[1]!r}: nothing to compare")
     told = [f"{_one(frame, 'protocol')!r} [{_one(frame, 'protocol_id')}]" for frame in (a, b)]
-    if told[0] != told[1] and not any(field.partition(".")[0] == "protocol" for field in ignore):
+    if told[0] != told[1] and not any(field.partition(".")[0] in ("protocol", FIELD) for field in ignore):
         raise UsageError(
             f"{names[0]} was measured under {told[0]}, {names[1]} under {told[1]}: their numbers do not compare. "
             "To hold them against each other anyway, name the field that may differ (ignore, --ignore)"

@@ -16,7 +16,7 @@ from groot_bench.analysis.columns import COUNTS, FLAGS, OUTCOMES, SECONDS, TEXTS
 from groot_bench.analysis.reader import RunData
 from groot_bench.analysis.runs import read_runs
 from groot_bench.errors import UsageError
-from groot_bench.protocol import label as protocol_label
+from groot_bench.pins import FIELD, rules_label, unpinned
 from groot_bench.record import read_manifest
 
 
@@ -69,15 +69,16 @@ def run_labels(folders: Sequence[Path]) -> list[str]:
 def load(*folders: str | Path) -> pd.DataFrame:
     """One row an episode of one run or several, in the order of the runs and of their episode lists.
 
-    Columns: `run, suite, protocol, protocol_id, policy, task, outcome, instruction` (categories; tasks in the order of
-    the manifests), `index` (int64), `seed` (uint64), `success` and the three `success_*` (boolean),
+    Columns: `run, suite, protocol, protocol_id, policy, unpinned, task, outcome, instruction` (categories; tasks in the
+    order of the manifests), `index` (int64), `seed` (uint64), `success` and the three `success_*` (boolean),
     `first_success_step, steps, queries, attempts` (Int64), `scene_hash, frames_hash, action_hash, error, video` (text
     or None), `sim_seconds, wall_seconds` (float64 [s]), and an Int64 column `retarget.<counter>` for each counter.
 
     `success` is missing, not False, for an episode that has an error or no record; `outcome` says which: it is one of
     success, failure, error, missing. `protocol` is the name with this run's departures; `protocol_id` is a digest of
     all its rules except for the number of episodes, so that equal ids mean comparable numbers. `policy` is the name,
-    with the begin of the checkpoint's digest where there is one.
+    with the begin of the checkpoint's digest where there is one. `unpinned` says which packages of the suite had other
+    versions than the pinned ones ("" for none).
 
     Args:
         folders: run folders.
@@ -102,7 +103,7 @@ def _frame(labels: Sequence[str], runs: Sequence[RunData]) -> pd.DataFrame:
     tasks = list(dict.fromkeys(task for run in runs for task in run.listed.tasks))
     facts = [run_facts(run.manifest) for run in runs]
     data: dict[str, Any] = {"run": _repeated(labels, sizes)}
-    for name in ("suite", "protocol", "protocol_id", "policy"):
+    for name in ("suite", "protocol", "protocol_id", "policy", "unpinned"):
         data[name] = _repeated([fact[name] for fact in facts], sizes)
     data["task"] = _category([(run.listed.codes, run.listed.tasks) for run in runs], tasks)
     data["index"] = np.concatenate([run.listed.indexes for run in runs])
@@ -145,17 +146,20 @@ def _category(parts: Sequence[tuple[np.ndarray, Sequence[str]]], known: Sequence
 
 
 def run_facts(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """What is the same for all episodes of a run: suite, protocol, protocol_id, policy; see `load`."""
+    """What is the same for all episodes of a run: suite, protocol, protocol_id, policy, unpinned; see `load`."""
     experiment = manifest["experiment"]
     protocol, policy = experiment["protocol"], experiment["policy"]
     rules = {key: value for key, value in protocol.items() if key != "episodes_per_task"}
+    if experiment.get(FIELD):  # under other versions it is not the same rules that are followed
+        rules[FIELD] = unpinned(experiment)
     text = json.dumps([experiment["suite"]["name"], rules], sort_keys=True, separators=(",", ":"))
     checkpoint = policy.get("checkpoint")  # a digest of the weights
     return {
         "suite": experiment["suite"]["name"],
-        "protocol": protocol_label(protocol["name"], protocol.get("changed") or {}),
+        "protocol": rules_label(experiment),
         "protocol_id": hashlib.blake2b(text.encode(), digest_size=5).hexdigest(),
         "policy": policy["name"] if checkpoint is None else f"{policy['name']} ({str(checkpoint)[:12]})",
+        "unpinned": unpinned(experiment),
     }
 
 

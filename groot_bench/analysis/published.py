@@ -15,6 +15,7 @@ import pandas as pd
 
 from groot_bench.analysis.published_rows import EVIDENCE, FIELDS, NO_RATE, UNKNOWN, FieldError, parse_row
 from groot_bench.errors import RecordError, UsageError
+from groot_bench.pins import MEANING
 from groot_bench.stats import wilson
 
 if TYPE_CHECKING:
@@ -118,9 +119,10 @@ def beside(frame: pd.DataFrame, published: pd.DataFrame) -> tuple[Table, list[Re
         The table, in which the run stands even when no row does; and every other row of the suite with why not.
 
     Raises:
-        UsageError: no episodes, several suites or protocols, or a suite without any published row.
+        UsageError: no episodes, several suites or protocols, a suite without any published row, or an unpinned run.
     """
     suite, label = _only(frame, "suite", "suite"), _protocol(frame)
+    _require_pinned(frame)
     rows = published[published["suite"] == suite]
     if rows.empty:
         known = ", ".join(sorted(set(published["suite"])))
@@ -152,6 +154,13 @@ def _protocol(frame: pd.DataFrame) -> str:
     if frame["protocol_id"].nunique() > 1:
         raise UsageError(f"the runs' protocols are all called {label!r} but differ in their rules; give one run")
     return label
+
+
+def _require_pinned(frame: pd.DataFrame) -> None:
+    differs = frame.groupby("run", observed=True, sort=False)["unpinned"].first()
+    for run, words in differs.items():
+        if words:
+            raise UsageError(f"{run} is unpinned: {words}; {MEANING}. Run it again under the pinned versions")
 
 
 def _name(row: Any) -> str:

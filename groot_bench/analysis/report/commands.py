@@ -104,6 +104,7 @@ def _rebuilt(manifest: Mapping[str, Any]) -> list[str] | None:
         words += ["--actions-per-query", str(actions)]
     if caps is not None:
         words += ["--max-steps", str(next(iter(caps.values())))]
+    words += ["--unpinned"] if experiment.get("unpinned") else []
     i, n = manifest["shard"]
     words += ["--shard", f"{i}/{n}"] if n > 1 else []
     return words if all(word.isprintable() for word in words) else None

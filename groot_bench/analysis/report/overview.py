@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from groot_bench import pins
 from groot_bench.analysis import tables
 from groot_bench.analysis.comparable import require_comparable
 from groot_bench.analysis.comparison import compare
@@ -138,6 +139,8 @@ def run_facts(run: RunInfo, frame: pd.DataFrame) -> RunFacts:
     ]
     if experiment.get("graphics"):
         facts.append(("graphics", str(experiment["graphics"])))
+    if experiment.get(pins.FIELD):
+        facts.append(("unpinned", f"{pins.unpinned(experiment)}; {pins.MEANING}"))
     if policy.get("privileged"):
         facts.append(("note", "this policy reads the simulator's hidden state"))
     state = "complete" if recorded == listed else f"{listed - recorded} episodes missing"
