@@ -137,19 +137,36 @@ def test_every_length_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.append(inputs)
         return graph.forward
 
-    def cheap(function: Callable[..., object], dynamic: bool, mode: str) -> Callable[..., object]:
-        return compiler(function, backend=count, dynamic=dynamic)
+    def cheap(function: Callable[..., object], dynamic: bool, fullgraph: bool, mode: str) -> Callable[..., object]:
+        return compiler(function, backend=count, dynamic=dynamic, fullgraph=fullgraph)
 
     monkeypatch.setattr(torch, "compile", cheap)
     monkeypatch.setattr(Engine, "_compute", lambda self, batch: batch.noise * batch.inputs.ids.sum())
-    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 8)
     torch._dynamo.reset()
-    model = make_model(Family.N16)
-    one = Engine(model, pad=1, layout="bucketed", compiled=True)
-    random = np.random.default_rng(4)
-    for words in range(20, 64 * 12, 64):
-        one.run([make_row(model, random, words)])
+    model, random = make_model(Family.N16), np.random.default_rng(4)
+    with torch._dynamo.config.patch(recompile_limit=8):
+        one = Engine(model, pad=1, layout="bucketed", compiled=True)
+        for words in range(20, 64 * 12, 64):
+            one.run([make_row(model, random, words)])
     assert len(seen) == 12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", MODELS)
+def test_the_whole_path_is_one_graph(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A break in it would split CUDA's graph and slow every query; `fullgraph` makes one an error. Here torch traces
+    it and runs the trace, without a code generator."""
+    compiler = torch.compile
+
+    def traced(function: Callable[..., object], dynamic: bool, fullgraph: bool, mode: str) -> Callable[..., object]:
+        assert fullgraph
+        return compiler(function, backend="eager", dynamic=dynamic, fullgraph=fullgraph)
+
+    monkeypatch.setattr(torch, "compile", traced)
+    torch._dynamo.reset()
+    plain, model, all_rows = engine(make_model(family), layout="bucketed"), make_model(family), rows(family, [8])
+    found = Engine(model, pad=1, layout="bucketed", compiled=True).run(all_rows)
+    assert np.allclose(found, plain.run(all_rows), atol=1e-4)
 
 
 def test_bfloat16_stays_near() -> None:

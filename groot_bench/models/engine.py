@@ -83,7 +83,7 @@ class Engine:
             # decide.
             torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, SHAPES)
             mode = "reduce-overhead" if self._device.type == "cuda" else "default"
-            self._forward = torch.compile(self._compute, dynamic=False, mode=mode)
+            self._forward = torch.compile(self._compute, dynamic=False, fullgraph=True, mode=mode)
 
     def run(self, rows: Sequence[Row]) -> np.ndarray:
         """Normalized actions float32 (len(rows), T, A), row by row."""
