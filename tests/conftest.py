@@ -10,9 +10,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from groot_bench import graphics
+
+# No test is timed: the first example may compile, and machines are shared.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded: cores are shared with environments
 ROOT = Path(__file__).resolve().parent.parent
