@@ -66,6 +66,6 @@ def _asked(python: str) -> tuple[Root, ...]:
     try:
         require_pro(packages[0])
     except RuntimeError as problem:
-        raise SuiteNotReady(f"${variable} is {python}, but {problem}") from None
+        raise SuiteNotReady(f"${variable} is {python!r}, but {problem}; unset it, or name another") from None
     own = _root(Path(packages[0]))
     return Root(values.get("bddl_files", own.bddl), values.get("init_states", own.starts)), own

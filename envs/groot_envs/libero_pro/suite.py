@@ -23,7 +23,7 @@ SOURCE = Repository(
     name=places.SOURCE,
     url="https://github.com/Zxy-MLlab/LIBERO-PRO.git",
     commit="13613f0cc90e3869b157d34f7a88e7d6041cd423",
-    sparse=("libero/libero",),
+    sparse=("libero/libero", "libero_ood"),
     holds={
         "libero/libero/envs/**/*.py": 30,
         "libero/libero/assets/**/*.xml": 130,

@@ -141,6 +141,6 @@ def require_pro(package: str) -> None:
         known = False
     if not known:
         raise RuntimeError(
-            "the package `libero` in %s is not LIBERO-PRO, or one from before November 2025: %s does not name "
-            "libero_goal_swap; let `groot-bench setup libero_pro` make the suite's own environment" % (package, path)
+            "the package `libero` in %s is not LIBERO-PRO, or one from before November 2025: its list of tasks, "
+            "benchmark/libero_suite_task_map.py, does not name libero_goal_swap" % package
         )
