@@ -45,6 +45,9 @@ def _state(suite: Suite, python: str | None) -> tuple[str, str]:
     unready = suite.unready(versions)
     if unready:
         return unready, suite.install
+    lacking = suite.lacking_starts() if suite.lacking_starts is not None else ""
+    if lacking:
+        return lacking, f"groot-bench setup {suite.name} --make-seeds"
     backend = graphics.backend(suite.variables)
     if backend in graphics.BACKENDS and not graphics.is_present(backend):
         return f"{READY} without cameras", graphics.install_command(backend)

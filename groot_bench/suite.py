@@ -86,6 +86,7 @@ class Suite:
         require_starts: (protocol, task, n) -> raises SuiteNotReady unless the task's fixed start states 0 to n - 1 are
             there, where they are not part of the package.
         make_starts: (suite, tasks, configuration, n, say) -> makes them (`setup --make-seeds`); returns the files.
+        lacking_starts: () -> which of them are not there, in words; "" when none. `list` and `doctor` say it.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Suite:
     complete: Callable[[Suite], Suite] | None = None
     require_starts: Callable[[Protocol, str, int], None] | None = None
     make_starts: Callable[[Suite, Sequence[str], str, int, Callable[[str], None]], list[Path]] | None = None
+    lacking_starts: Callable[[], str] | None = None
 
     def protocol(self, name: str | None = None) -> Protocol:
         """The protocol of that name, or the default one; "v1" is short for "<suite>/v1"."""

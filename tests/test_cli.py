@@ -286,7 +286,8 @@ OPTIONS = {
     "eval": "--suite --task --protocol --policy --ckpt --replay --retarget --episodes --seed --policy-seed "
     "--actions-per-query --max-steps --cameras --slots --shard --out --video --log-steps --python --timeout "
     "--retry-errors --json --ablation --chunking --embodiment --data-config --tokenizer --revision --denoising-steps "
-    "--device --dtype --attn --threads --batch-size --compile --strict --upstream-padding --dry-run --first-episode",
+    "--device --dtype --attn --threads --batch-size --compile --strict --upstream-padding --dry-run --first-episode "
+    "--unpinned",
     "list": "--json",
     "show": "--json",
     "merge": "--json",

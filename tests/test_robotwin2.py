@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groot_bench import evaluate, load_suite
+from groot_bench import catalog, evaluate, load_suite
 from groot_bench.errors import SuiteNotReady
 from groot_bench.suite import Suite
 from groot_envs.robotwin2 import seeds
@@ -37,8 +37,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "seeds"
 
 
-def put(folder: Path, text: bytes, task: str = TASK) -> Path:
-    path = folder / CONFIG / f"{task}.json"
+def put(folder: Path, text: bytes, task: str = TASK, config: str = CONFIG) -> Path:
+    path = folder / config / f"{task}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text)
     return path
@@ -155,6 +155,32 @@ def test_manifest_names_the_lists_by_their_contents(folder: Path) -> None:
     assert before != after
 
 
+def test_suite_is_not_ready_while_seed_lists_are_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "suite_names", lambda: ("robotwin2",))
+    monkeypatch.setattr(catalog, "load_suite", lambda name: ready())
+
+    def said() -> tuple[str, str]:
+        (entry,) = catalog.list_suites()
+        return entry["state"], entry["fix"]
+
+    none = "demo_clean has those of 0 of 50 tasks"
+    hard = "demo_randomized has those of 0 of 50 tasks"
+    command = "groot-bench setup robotwin2 --make-seeds"
+    assert said() == (f"seed lists are missing: {none}; {hard}", command)
+    put(folder, listing(ROW))
+    put(folder, b"{", task="lift_pot")
+    assert said() == (f"seed lists are missing: {none}, and shorter ones of 1; {hard}", command)
+    for task in TASKS:
+        for config in ("demo_clean", "demo_randomized"):
+            own = dict.fromkeys(EXPERT_ATTRIBUTES.get(task, ()), "left")
+            own.update({"origin_z": 0.7} if "origin_z" in own else {})
+            rows = [{**ROW, "seed": FIRST_SEED + i, "attributes": own} for i in range(100)]
+            put(folder, listing(*rows, task=task, config=config), task, config)
+        if task == "lift_pot":
+            assert not said()[0].startswith(catalog.READY)
+    assert said()[0].startswith(catalog.READY)
+
+
 # An expert that solves every third seed, crashes on every seventh, and knows which seeds it was asked for.
 EXPERT = """
 import json, os
@@ -203,6 +229,18 @@ def test_expert_that_cannot_start_says_why_and_leaves_no_list(folder: Path, expe
     with pytest.raises(SuiteNotReady, match=r"cannot be started(.|\n)*no such configuration"):
         make_seeds(ready(), folder, TASK, "demo_randomized", 1)
     assert not folder.exists()
+
+
+def test_expert_that_never_solves_a_seed_is_given_up_and_what_it_solved_before_is_kept(
+    folder: Path, expert: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "expert.py").write_text(EXPERT.replace("if seed % 3:", "if seed > 100005:"))
+    monkeypatch.setattr("groot_envs.robotwin2.make_seeds.MOST_UNSOLVED", 5)
+    with pytest.raises(
+        SuiteNotReady, match=r"solved none of 5 seeds .* because no plan was found; 5 of 9 seeds are kept"
+    ):
+        make_seeds(ready(), folder, TASK, CONFIG, 9)
+    assert len(seeds.read_list(str(folder), TASK, CONFIG)) == 5
 
 
 def test_expert_that_fails_on_every_seed_is_given_up(

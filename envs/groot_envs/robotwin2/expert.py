@@ -41,7 +41,10 @@ class ExpertEnv:
         except self._unstable:
             self._task.close_env()
             return json.dumps({"solved": False, "why": "the scene is not stable"})
-        info = self._task.play_once()
+        try:
+            info = self._task.play_once()
+        except AssertionError:  # of upstream's Action: no grasp could be planned at all
+            self._task.plan_success = False
         self._task.close_env(clear_cache=seed % 5 == 0)
         if not self._task.plan_success:
             return json.dumps({"solved": False, "why": "no plan was found"})

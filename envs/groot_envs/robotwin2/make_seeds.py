@@ -19,6 +19,7 @@ from groot_envs.robotwin2.tasks import COMMIT, FIRST_SEED
 
 EXPERT = "groot_envs.robotwin2.expert:make_env"
 MOST_FAILURES = 20  # in a row, before it is the installation that is at fault and not the seeds
+MOST_UNSOLVED = 500  # in a row; upstream itself would try for ever
 SECONDS = 900.0  # of one attempt; planning takes up to a minute on a GPU
 
 
@@ -36,16 +37,18 @@ def make_seeds(
         say: told what comes of each seed.
 
     Raises:
-        SuiteNotReady: the expert fails on seed after seed, or a list that is there is malformed.
+        SuiteNotReady: the expert fails on seed after seed, solves none of many, or a list that is there is malformed.
     """
     path = folder / config / f"{task}.json"
     content = _read(path, task, config)
+    unsolved = 0
     finder = _Finder(suite, task, config)
     try:
         while len(content["seeds"]) < count:
             seed = content["next"]
             found = finder.attempt(seed)
             content["next"] = seed + 1
+            unsolved = 0 if found["solved"] else unsolved + 1
             if found["solved"]:
                 content["seeds"].append({"seed": seed, "info": found["info"], "attributes": found["attributes"]})
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,6 +58,11 @@ def make_seeds(
                 f"{task} ({config}): seed {seed} {'solved' if found['solved'] else found['why']}, "
                 f"{len(content['seeds'])} of {count}"
             )
+            if unsolved == MOST_UNSOLVED:
+                raise SuiteNotReady(
+                    f"the expert solved none of {unsolved} seeds of task {task!r} in a row, the last because "
+                    f"{found['why']}; {len(content['seeds'])} of {count} seeds are kept"
+                )
     except ValueError as problem:
         raise SuiteNotReady(f"the expert says what no seed list can hold: {problem}") from None
     finally:

@@ -104,6 +104,7 @@ def _suite(name: str, kind: str, action: dict[str, ArraySpec], install: str, rec
         recipe=recipe,
         require_starts=require_starts,
         make_starts=make_lists,
+        lacking_starts=lacking_lists,
     )
 
 
@@ -118,6 +119,26 @@ def require_starts(protocol: Protocol, task: str, end: int) -> None:
         seeds.start_state(seeds_folder(), task, CONFIGS[protocol.name.rpartition("/")[2]], end - 1)
     except seeds.SeedListError as problem:
         raise SuiteNotReady(str(problem)) from None
+
+
+def lacking_lists() -> str:
+    """Which seed lists are not there or not whole, in words; "" when every task has both of its own."""
+    told = []
+    for config in (EASY, HARD):
+        lengths = [_length(task, config) for task in TASKS]
+        whole, begun = sum(length >= EPISODES for length in lengths), sum(0 < length < EPISODES for length in lengths)
+        if whole < len(TASKS):
+            shorter = f", and shorter ones of {begun}" if begun else ""
+            told.append(f"{config} has those of {whole} of {len(TASKS)} tasks{shorter}")
+    return f"seed lists are missing: {'; '.join(told)}" if told else ""
+
+
+def _length(task: str, config: str) -> int:
+    """How many seeds that list has; 0 where it is absent or malformed."""
+    try:
+        return len(seeds.read_list(seeds_folder(), task, config))
+    except seeds.SeedListError:
+        return 0
 
 
 def make_lists(suite: Suite, tasks: Sequence[str], config: str, count: int, say: Callable[[str], None]) -> list[Path]:
