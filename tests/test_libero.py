@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
+import sides
 from laws import results
 
 from groot_bench import Run, Suite, evaluate, load_suite
@@ -43,18 +41,7 @@ def libero() -> Suite:
 
 def ask(suite: Suite, *question: str, timeout: float = 600.0) -> Any:
     """An answer of libero_side.py, under LIBERO's interpreter."""
-    assert suite.python is not None
-    with tempfile.TemporaryDirectory() as folder:  # MuJoCo writes its log into the current one
-        done = subprocess.run(
-            [suite.python, str(ROOT / "tests" / "libero_side.py"), str(ROOT / "envs"), *question],
-            env={**os.environ, **suite.variables},
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return sides.ask(suite, "libero_side.py", *question, timeout=timeout)
 
 
 def test_reset_that_keeps_the_model_equals_liberos_hard_reset_bit_by_bit(libero: Suite) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from sides import ask
 
 from groot_bench import Suite, evaluate, load_suite
 from groot_bench.testing import check_suite
@@ -46,22 +42,6 @@ def one_each(pro: Suite) -> tuple[str, ...]:
     if missing:
         pytest.skip(f"what is set up has no {', '.join(missing)}")
     return ONE_EACH
-
-
-def ask(suite: Suite, script: str, *question: str, timeout: float = 900.0) -> Any:
-    """An answer of tests/<script>, under the suite's interpreter."""
-    assert suite.python is not None
-    with tempfile.TemporaryDirectory() as folder:  # MuJoCo writes its log into the current one
-        done = subprocess.run(
-            [suite.python, str(ROOT / "tests" / script), str(ROOT / "envs"), *question],
-            env={**os.environ, **suite.variables, "PYTHONPATH": os.pathsep.join(suite.paths)},
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def told(suite: Suite, out: Path, tasks: list[str], protocol: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,7 +101,7 @@ def _complete(suite: Suite) -> Suite:
     return replace(made, settings={**suite.settings, "files": {name: part.digest for name, part in parts.items()}})
 
 
-def _in_order(names: Iterable[str]) -> list[str]:
+def _in_order(names: Collection[str]) -> list[str]:
     """By part as they come, and in a part as in LIBERO's benchmark; what LIBERO does not have comes last."""
     order = {name.partition("/")[2]: number for number, name in enumerate(task_names())}
     parts = {name: number for number, name in enumerate(dict.fromkeys(name.partition("/")[0] for name in names))}
