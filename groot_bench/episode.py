@@ -141,3 +141,9 @@ class EpisodeRecord:
         flat["success_spans"] = [list(span) for span in self.success_spans]
         flat["retarget"] = dict(self.retarget)
         return flat
+
+
+def parts_of(task: str) -> list[str]:
+    """The parts of a suite that a task is in, by its name: "a/b/c" is in "a" and "a/b", and in "b", wherever that is."""
+    words = task.split("/")[:-1]
+    return [*("/".join(words[: count + 1]) for count in range(len(words))), *words[1:]]

@@ -17,7 +17,7 @@ from typing import Protocol as TypingProtocol
 
 import numpy as np
 
-from groot_bench.episode import Episode, make_episode
+from groot_bench.episode import Episode, make_episode, parts_of
 from groot_bench.errors import SuiteNotReady, UnknownName, UsageError
 from groot_bench.pins import broken_pins, in_words
 from groot_bench.policy import Policy
@@ -129,8 +129,8 @@ class Suite:
 
     @functools.cached_property
     def parts(self) -> tuple[str, ...]:
-        """The names that stand for several tasks, in order: "a" and "a/b" of a task "a/b/c"."""
-        return tuple(dict.fromkeys(part for name in self.tasks for part in _parts_of(name)))
+        """The names that stand for several tasks, in order."""
+        return tuple(dict.fromkeys(part for name in self.tasks for part in parts_of(name)))
 
     def select(self, names: Sequence[str] | None = None) -> tuple[Task, ...]:
         """These tasks in the suite's order, or all of them; a part's name ("libero_goal") stands for its tasks.
@@ -151,7 +151,7 @@ class Suite:
         if not names:
             raise UsageError(f"no task given; suite {self.name!r} has {', '.join(self.parts or self.tasks)}")
         wanted = set(names)
-        return tuple(task for name, task in self.tasks.items() if not wanted.isdisjoint((name, *_parts_of(name))))
+        return tuple(task for name, task in self.tasks.items() if not wanted.isdisjoint((name, *parts_of(name))))
 
     def episodes(self, protocol: Protocol, tasks: Sequence[Task], seed: int, first: int = 0) -> tuple[Episode, ...]:
         """The full, fixed list: `protocol.episodes_per_task` of each task from index `first` on, in order."""
@@ -160,11 +160,6 @@ class Suite:
             for task in tasks
             for index in range(first, first + protocol.episodes_per_task)
         )
-
-
-def _parts_of(task: str) -> list[str]:
-    words = task.split("/")
-    return ["/".join(words[:count]) for count in range(1, len(words))]
 
 
 class Step(NamedTuple):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from groot_bench.analysis.published_rows import EVIDENCE, FIELDS, NO_RATE, UNKNOWN, FieldError, parse_row
+from groot_bench.episode import parts_of
 from groot_bench.errors import RecordError, UsageError
 from groot_bench.pins import MEANING
 from groot_bench.stats import wilson
@@ -108,8 +109,8 @@ def beside(frame: pd.DataFrame, published: pd.DataFrame) -> tuple[Table, list[Re
     """A run, or several of one protocol, on top of the published rows that were measured in the same way.
 
     A row stands there when its protocol is the run's, the run departs from that protocol in nothing, and the run has
-    measured every task that the row averages over: the task of that name; or all tasks "<task>/..." of a part of a
-    suite; or, for "mean", all tasks of the suite, as many as the row says.
+    measured every task that the row averages over: the task of that name; or all tasks of a part of a suite, see
+    `episode.parts_of`; or, for "mean", all tasks of the suite, as many as the row says.
 
     Args:
         frame: an episode frame, see `frame.load`.
@@ -208,7 +209,7 @@ def _tasks(run: pd.DataFrame, task: str) -> list[str]:
     names = list(dict.fromkeys(map(str, run["task"].tolist())))
     if task in names:
         return [task]
-    return names if task == MEAN else [name for name in names if name.startswith(f"{task}/")]
+    return names if task == MEAN else [name for name in names if task in parts_of(name)]
 
 
 def _table(label: str, runs: Sequence[tuple[str, pd.DataFrame]], standing: dict[str, list[Any]]) -> Table:
