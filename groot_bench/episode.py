@@ -144,6 +144,6 @@ class EpisodeRecord:
 
 
 def parts_of(task: str) -> list[str]:
-    """The parts of a suite that a task is in, by its name: "a/b/c" is in "a" and "a/b", and in "b", wherever that is."""
+    """The parts of a suite that a task is in, by its name: "a/b/c" is in "a", in "a/b", and in "b" of any other."""
     words = task.split("/")[:-1]
     return [*("/".join(words[: count + 1]) for count in range(len(words))), *words[1:]]
