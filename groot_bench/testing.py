@@ -18,7 +18,7 @@ from groot_bench.layout import Layout
 from groot_bench.noise import uniform
 from groot_bench.policies.zero import ZeroPolicy
 from groot_bench.policy import Action, Interface, Observation, Policy, PolicyInfo, Query
-from groot_bench.protocol import Protocol
+from groot_bench.protocol import MOST, Protocol
 from groot_bench.ready import require_ready
 from groot_bench.record import Run
 from groot_bench.slots import make_station, worker_settings
@@ -230,7 +230,7 @@ def check_suite(
     for task in suite.select(tasks):
         seen = task if cameras else without_cameras(task)
         problems = _check_repeats(suite, seen, rules, steps, python)
-        problems += _check_policies(suite, task.name, rules, episodes, python)
+        problems += _check_policies(suite, task.name, rules, min(episodes, _starts(task, rules)), python)
         failures += [f"{task.name}: {problem}" for problem in problems]
     if failures:
         raise CheckFailed(
@@ -239,7 +239,7 @@ def check_suite(
 
 
 def _check_repeats(suite: Suite, task: Task, rules: Protocol, steps: int, python: str | None) -> list[str]:
-    one, two = (episode for episode in suite.episodes(rules.with_changes(episodes_per_task=2), [task], seed=0))
+    one, two = _two_episodes(suite, task, rules)
     benches: list[Bench] = []
     try:
         benches.append(Bench(suite, task, rules, steps, python))
@@ -260,11 +260,25 @@ def _check_repeats(suite: Suite, task: Task, rules: Protocol, steps: int, python
             bench.close()
     for how, experience in again.items():
         found += [f"the same episode {how} differs in {name}" for name in original.differences(experience)]
-    if original.scene_hash == other.scene_hash:
+    if original.scene_hash == other.scene_hash and _starts(task, rules) > 1:
         found.append("two episodes with different seeds have the same scene hash")
     if not original.instruction.strip() and any(spec.is_text for spec in task.observation.values()):
         found.append("the instruction is empty")
     return found
+
+
+def _starts(task: Task, rules: Protocol) -> int:
+    """How many episodes of the task the protocol can have."""
+    return task.starts if task.starts is not None and rules.start_states == "fixed" else MOST
+
+
+def _two_episodes(suite: Suite, task: Task, rules: Protocol) -> tuple[Episode, Episode]:
+    """The first two; where there is but one start state, that of two runs, whose scenes may be equal."""
+    if _starts(task, rules) > 1:
+        one, two = suite.episodes(rules.with_changes(episodes_per_task=2), [task], seed=0)
+        return one, two
+    (one,), (two,) = (suite.episodes(rules.with_changes(episodes_per_task=1), [task], seed) for seed in (0, 1))
+    return one, two
 
 
 def _check_policies(suite: Suite, task: str, rules: Protocol, episodes: int, python: str | None) -> list[str]:

@@ -24,10 +24,10 @@ from groot_envs.libero_plus.tasks import BASE_WORDS, OFFICIAL, parse
 from groot_envs.physics import scene
 
 
-def ours(task: str, protocol: str = OFFICIAL) -> Any:
+def ours(task: str, protocol: str = OFFICIAL, settle_steps: int = 10) -> Any:
     cameras = ["video.image", "video.wrist_image"]
-    settings = {"image": IMAGE, "cameras": cameras, "settle_steps": 10, "start_states": "fixed", "protocol": protocol}
-    return make_env(task, settings)
+    settings = {"image": IMAGE, "cameras": cameras, "settle_steps": settle_steps, "start_states": "fixed"}
+    return make_env(task, {**settings, "protocol": protocol})
 
 
 def bare(task: str) -> Any:
@@ -132,6 +132,19 @@ def words(*tasks: str) -> dict[str, list[str]]:
     return found
 
 
+def settled(task: str) -> dict[str, float]:
+    """How far [m] the hand is from where LIBERO's own arm is, in the initial state and after the settle steps."""
+    base = task.partition("_view_")[0] + "_view_0_0_100_0_0_initstate_0"
+    places = {}
+    for name in (task, base):
+        for steps in (0, 10):
+            env = ours(name, settle_steps=steps)
+            env.reset(1, 0)
+            places[name, steps] = env._env.sim.data.site_xpos[env._env.robots[0].eef_site_id].copy()
+    before, after = (float(np.linalg.norm(places[task, steps] - places[base, steps])) for steps in (0, 10))
+    return {"before": before, "after": after}
+
+
 if __name__ == "__main__":
-    questions = {function.__name__: function for function in (equal, noise, kinds, words)}
+    questions = {function.__name__: function for function in (equal, noise, kinds, settled, words)}
     print(json.dumps(questions[sys.argv[2]](*sys.argv[3:])))  # noqa: T201

@@ -50,8 +50,8 @@ def noisy(frame: np.ndarray, noise: int, key: Sequence[int]) -> np.ndarray:
 def glass_blur(picture: Image.Image, severity: int) -> np.ndarray:
     """What upstream's function of that name gives, bit by bit, in a tenth of its time (two seconds a picture).
 
-    Upstream draws the move of each pixel by itself. And what it calls a swap of two pixels is none: both names stand for
-    the picture's own memory, so that one pixel is copied over the other, which keeps its color.
+    Upstream draws the move of each pixel by itself. And what it calls a swap of two pixels is none: both names stand
+    for the picture's own memory, so that one pixel is copied over the other, which keeps its color.
 
     Args:
         picture: RGB. severity: 1 to 10.

@@ -13,7 +13,8 @@ from groot_bench.protocol import Protocol
 from groot_bench.setup.recipe import Assets, Recipe, Repository
 from groot_bench.suite import Suite, Task
 from groot_envs.libero.specs import CAPS_OFT, IMAGE, VARIABLES, config_files, libero_task
-from groot_envs.libero_plus.tasks import BASE_WORDS, OFFICIAL, parse
+from groot_envs.libero.tasks import instruction
+from groot_envs.libero_plus.tasks import BASE_WORDS, OFFICIAL
 from groot_envs.libero_plus.variants import CLASSIFICATION, find, read
 
 PACKAGE = "{folder}/LIBERO-plus/libero/libero"
@@ -80,8 +81,9 @@ def _complete(suite: Suite) -> Suite:
     installed = find(suite.python, suite.paths)
     template = libero_task("", "", 1)
     tasks: dict[str, Task] = {}
-    for name, about in read(installed.package / CLASSIFICATION).items():
-        tasks[name] = replace(template, name=name, about=about, starts=parse(name).fixed_starts)
+    for name, (variant, difficulty) in read(installed.package / CLASSIFICATION).items():
+        about = instruction(variant.base) + (f"; difficulty {difficulty}" if difficulty else "")
+        tasks[name] = replace(template, name=name, about=about, starts=variant.fixed_starts)
     settings = {**suite.settings, "imagemagick": installed.magick}
     return replace(suite, tasks=tasks, protocols=_protocols(tasks), settings=settings)
 

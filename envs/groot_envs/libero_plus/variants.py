@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 from groot_bench.errors import SuiteNotReady
 from groot_bench.interpreter import child_environment
-from groot_envs.libero.tasks import instruction
-from groot_envs.libero_plus.tasks import CATEGORIES, COUNTS, parse
+from groot_envs.libero_plus.tasks import CATEGORIES, COUNTS, Variant, parse
 
 MAX_BYTES = 1 << 24  # of the file; it has 2 MB
 MAX_NAME = 255
@@ -84,13 +83,20 @@ def find(python: str, paths: tuple[str, ...]) -> Installed:
     return Installed(package, found["magick"])
 
 
-def read(file: Path) -> dict[str, str]:
-    """The variants that upstream's classification lists: task -> a line about it, in upstream's order.
+class Listed(NamedTuple):
+    """One variant of upstream's list; `difficulty` is 1 to 5, or None where upstream has none."""
+
+    variant: Variant
+    difficulty: int | None
+
+
+def read(file: Path) -> dict[str, Listed]:
+    """The variants that upstream's classification lists: task -> what it is, in upstream's order.
 
     Raises:
         SuiteNotReady: the file is not what LIBERO-plus has at the pinned commit; says what is wrong.
     """
-    found: dict[str, str] = {}
+    found: dict[str, Listed] = {}
     pages = _load(file)
     for suite, count in COUNTS.items():
         entries = pages.get(suite)
@@ -98,10 +104,10 @@ def read(file: Path) -> dict[str, str]:
             have = len(entries) if isinstance(entries, list) else "no list of"
             raise SuiteNotReady(f"{file} has {have} variants of {suite} instead of {count}; {RENEW}")
         for place, entry in enumerate(entries, 1):
-            task, about = _variant(file, suite, place, entry)
+            task, listed = _listed(file, suite, place, entry)
             if task in found:
                 raise SuiteNotReady(f"{file}: {suite}, entry {place}: {task!r} stands there twice; {RENEW}")
-            found[task] = about
+            found[task] = listed
     return found
 
 
@@ -119,20 +125,18 @@ def _load(file: Path) -> dict[str, Any]:
     return pages
 
 
-def _variant(file: Path, suite: str, place: int, entry: object) -> tuple[str, str]:
-    """The task, and the line about it, of one entry."""
-    name = entry.get("name") if isinstance(entry, dict) else None
-    category = entry.get("category") if isinstance(entry, dict) else None
-    if not isinstance(name, str) or len(name) > MAX_NAME or not isinstance(category, str):
-        raise SuiteNotReady(f"{file}: {suite}, entry {place} has no name and category; {RENEW}")
-    if category not in CATEGORIES:
-        raise SuiteNotReady(f"{file}: {suite}, entry {place} is of an unknown category {category[:80]!r}; {RENEW}")
+def _listed(file: Path, suite: str, place: int, entry: object) -> tuple[str, Listed]:
+    where = f"{file}: {suite}, entry {place}"
+    if not isinstance(entry, dict):
+        raise SuiteNotReady(f"{where} is {type(entry).__name__}, not a variant; {RENEW}")
+    name, category, level = (entry.get(key) for key in ("name", "category", "difficulty_level"))
+    if not isinstance(name, str) or len(name) > MAX_NAME:
+        raise SuiteNotReady(f"{where} has no name of at most {MAX_NAME} characters; {RENEW}")
+    if not isinstance(category, str) or category not in CATEGORIES:
+        raise SuiteNotReady(f"{where} is of none of the seven categories; {RENEW}")
     task = f"{suite}/{CATEGORIES[category]}/{name}"
     try:
         variant = parse(task)
     except ValueError as problem:
-        raise SuiteNotReady(f"{file}: {suite}, entry {place}: {problem}; {RENEW}") from None
-    assert isinstance(entry, dict)
-    level = entry.get("difficulty_level")
-    words = instruction(variant.base)
-    return task, f"{words}; difficulty {level}" if type(level) is int and 1 <= level <= 5 else words
+        raise SuiteNotReady(f"{where}: {problem}; {RENEW}") from None
+    return task, Listed(variant, level if type(level) is int and 1 <= level <= 5 else None)
