@@ -24,6 +24,8 @@ from hypothesis import strategies as st
 
 from groot_bench import Suite, load_suite
 from groot_bench.errors import SuiteNotReady
+from groot_bench.setup.stamps import write_json
+from groot_bench.setup.state import READY_FILE, Ready
 from groot_bench.suite import completed
 from groot_envs.libero_pro import fetch_tasks, places
 from groot_envs.libero_pro.problem import MAX_BYTES, MAX_DEPTH, read_instruction
@@ -156,6 +158,14 @@ def test_tasks_are_those_that_were_set_up_in_the_order_of_the_table_and_of_liber
         suite.tasks["libero_goal_lan/turn_on_the_stove"].about == "sem of libero_goal: ignite the stove\u2019s burner"
     )
     assert set(suite.settings["files"]) == {"libero_goal", "libero_goal_swap", "libero_goal_lan", "libero_10_task"}
+
+
+def test_source_is_named_as_it_was_set_up(package: Path) -> None:
+    """It holds the meshes and textures: pictures of stand-ins are no LIBERO-PRO pictures."""
+    assert "source" not in set_up(package).settings  # not finished
+    ready = Ready("", sys.executable, repositories={"LIBERO-PRO": {"commit": "files 12ab", "origin": "a copy"}})
+    write_json(package.parent / READY_FILE, ready.to_json())
+    assert set_up(package).settings["source"] == "files 12ab"
 
 
 @pytest.mark.parametrize("damage", ["no starts", "no definition", "49 starts", "hostile starts", "hostile angle"])

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from groot_bench.errors import SuiteNotReady
-from groot_bench.setup.state import variable_of
+from groot_bench.setup.state import Ready, variable_of
 from groot_envs.libero_pro.tasks import Root, require_pro
 
 NAME = "libero_pro"
@@ -45,6 +45,15 @@ def roots(python: str, paths: Sequence[str]) -> tuple[Root, ...]:
         return _asked(python)
     source = Path(paths[0])
     return _root(source.parent / TASKS), _root(source / "libero" / "libero")
+
+
+def source(paths: Sequence[str]) -> dict[str, str]:
+    """{"source": the commit that was set up, or the digest of a copy's files}; meshes and textures are in it, too.
+
+    {} for a package of the user's own, and before the set-up is finished.
+    """
+    ready = Ready.load(Path(paths[0]).parent) if paths else None
+    return {"source": str(ready.repositories[SOURCE]["commit"])} if ready is not None else {}
 
 
 def _root(folder: Path) -> Root:

@@ -98,7 +98,9 @@ def _complete(suite: Suite) -> Suite:
     except (OSError, ValueError) as problem:
         raise SuiteNotReady(f"not all of its tasks can be read: {problem}") from None
     made = _with_tasks(suite, {name: instructions[name] for name in _in_order(instructions)})
-    return replace(made, settings={**suite.settings, "files": {name: part.digest for name, part in parts.items()}})
+    # All of it goes into the manifest: numbers of other tasks, objects or pictures are other numbers.
+    files = {name: part.digest for name, part in parts.items()}
+    return replace(made, settings={**suite.settings, **places.source(suite.paths), "files": files})
 
 
 def _in_order(names: Collection[str]) -> list[str]:
