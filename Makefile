@@ -18,16 +18,20 @@ demo: $(INSTALLED)-demo gl
 	$(BIN)/groot-bench eval --suite robosuite --task Lift --ckpt results/tiny-n17 --episodes 2 --max-steps 80
 	@echo "That was a GR00T N1.7 of half a million random weights, loaded like a released one; it cannot lift anything."
 
+# Processes that tests run in, each of up to 2 GB; a file's tests stay together, since they share what is slow to make.
+TESTERS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(TESTERS) --dist loadfile
+
 test: $(INSTALLED)-test gl browser suites
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # What `make test` leaves out because it takes long.
 test-slow: $(INSTALLED)-test gl suites
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 # All of LIBERO, every task and every law, and what `doctor --deep` has to find: about half an hour.
 test-suites: $(INSTALLED)-test gl suites
-	$(BIN)/python -m pytest -m 'slow or not slow' tests/test_libero.py tests/test_libero_all.py tests/test_deep.py
+	$(PYTEST) --dist worksteal -m 'slow or not slow' tests/test_libero.py tests/test_libero_all.py tests/test_deep.py
 
 # LIBERO in an environment of its own, beside this one, with the small kit of assets where that is at hand. Tests that
 # need it skip, and say so, where it is not.
