@@ -13,7 +13,7 @@ import importlib.util
 import io
 import os
 import sys
-from typing import Any, Mapping
+from typing import Any, Iterator, Mapping
 
 import numpy as np
 
@@ -31,11 +31,21 @@ def find_root() -> str:
     raise ImportError("no RoboTwin in this interpreter: `envs/_base_task.py` of its stable_2.0 is not on sys.path")
 
 
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """For imports: SAPIEN and upstream print there which optional packages they did not find, tracebacks included, and
+    would hide what an error really says."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
 ROOT = find_root()
 os.chdir(ROOT)
 
-import sapien.core as sapien  # noqa: E402
 import yaml  # noqa: E402
+
+with silence():
+    import sapien.core as sapien
 
 
 class FingerPlanner:
@@ -56,7 +66,7 @@ class FingerPlanner:
 def _load_robots() -> Any:
     """Upstream's module of the robot. It imports its planner CuRobo whether or not anything is planned; where CuRobo
     is absent, `FingerPlanner` has its place."""
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints what optional packages it did not find
+    with silence():
         try:
             importlib.import_module("envs.robot")
         except ImportError:
@@ -70,7 +80,8 @@ def _load_robots() -> Any:
 
 
 robots = _load_robots()
-BASE = importlib.import_module("envs._base_task").Base_Task
+with silence():
+    BASE = importlib.import_module("envs._base_task").Base_Task
 CLUTTER_LIMITS = copy.deepcopy(BASE.get_cluttered_table.__defaults__)
 
 
