@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from groot_bench import pins
-from groot_bench.episode import EpisodeRecord, Outcome
+from groot_bench.episode import EpisodeRecord, Outcome, parts_of
 from groot_bench.record import Run
 from groot_bench.stats import Interval, wilson
+
+MOST_TASKS = 200  # that the Markdown page lists one by one where the suite has parts; JSON has all of them
 
 
 @dataclass(frozen=True)
 class Row:
-    """Counts of one task, or of all.
+    """Counts of one task, of those of a part of the suite, or of all.
 
     Attributes:
-        name: the task, or "total".
+        name: the task, the part, or "total".
         successes, failures, errors, missing: numbers of episodes.
         steps: mean control steps of the measured episodes, or None without any.
     """
@@ -69,14 +72,33 @@ class Row:
 
 def summarize(run: Run) -> list[Row]:
     """One row for each task in the run's order, and the total last."""
-    tasks: Sequence[str] = run.experiment["tasks"]
+    recorded, listed = _by_task(run)
+    rows = [_row(task, recorded[task], listed[task]) for task in run.experiment["tasks"]]
+    return [*rows, _row("total", run.records, sum(listed.values()))]
+
+
+def summarize_parts(run: Run) -> list[Row]:
+    """One row for each part of the suite (see `episode.parts_of`) of which the run has several tasks, but not only
+    these; episodes are pooled."""
+    recorded, listed = _by_task(run)
+    parts: dict[str, list[str]] = {}
+    for task in run.experiment["tasks"]:
+        for part in parts_of(task):
+            parts.setdefault(part, []).append(task)
+    return [
+        _row(part, [record for task in tasks for record in recorded[task]], sum(listed[task] for task in tasks))
+        for part, tasks in parts.items()
+        if 1 < len(tasks) < len(run.experiment["tasks"])
+    ]
+
+
+def _by_task(run: Run) -> tuple[Mapping[str, Sequence[EpisodeRecord]], Mapping[str, int]]:
+    """The records of each task, and how many of its episodes the run's shard lists."""
     i, n = run.manifest["shard"]
-    listed = [task for task, _, _ in run.manifest["episodes"][i - 1 :: n]]
-    rows = []
-    for task in tasks:
-        records = [record for record in run.records if record.episode.task == task]
-        rows.append(_row(task, records, listed.count(task)))
-    return [*rows, _row("total", run.records, len(listed))]
+    recorded: dict[str, list[EpisodeRecord]] = {task: [] for task in run.experiment["tasks"]}
+    for record in run.records:
+        recorded[record.episode.task].append(record)
+    return recorded, Counter(task for task, _, _ in run.manifest["episodes"][i - 1 :: n])
 
 
 def _row(name: str, records: Sequence[EpisodeRecord], listed: int) -> Row:
@@ -94,9 +116,13 @@ def _row(name: str, records: Sequence[EpisodeRecord], listed: int) -> Row:
 
 def to_markdown(run: Run) -> str:
     """The run as a Markdown page: what it is, its table, and its errors."""
-    rows = summarize(run)
-    total = rows[-1]
+    *tasks, total = summarize(run)
+    parts = summarize_parts(run)
+    brief = bool(parts) and len(tasks) > MOST_TASKS
+    rows = [*parts, total] if brief else [*tasks, *parts, total]
     lines = [f"# {_title(run)}", "", *_facts(run), "", *_table(rows, bool(total.errors), bool(total.missing))]
+    if brief:
+        lines += ["", f"{len(tasks)} tasks are not listed one by one; --json has them."]
     if total.errors:
         lines += ["", *_errors(run)]
     return "\n".join(lines) + "\n"
@@ -104,14 +130,15 @@ def to_markdown(run: Run) -> str:
 
 def to_json(run: Run) -> dict[str, Any]:
     """The same numbers, for programs."""
-    rows = [row.to_json() for row in summarize(run)]
+    *tasks, total = (row.to_json() for row in summarize(run))
     return {
         "folder": str(run.folder),
         "complete": run.is_complete,
         "experiment": dict(run.experiment),
         "shard": run.manifest["shard"],
-        "tasks": rows[:-1],
-        "total": rows[-1],
+        "tasks": tasks,
+        "parts": [row.to_json() for row in summarize_parts(run)],
+        "total": total,
     }
 
 
