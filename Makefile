@@ -31,7 +31,8 @@ test-slow: $(INSTALLED)-test gl suites
 
 # All of LIBERO, every task and every law, and what `doctor --deep` has to find: about half an hour.
 test-suites: $(INSTALLED)-test gl suites
-	$(PYTEST) --dist worksteal -m 'slow or not slow' tests/test_libero.py tests/test_libero_all.py tests/test_deep.py
+	$(PYTEST) --dist worksteal -m 'slow or not slow' tests/test_libero.py tests/test_libero_all.py tests/test_deep.py \
+	    tests/test_libero_plus_simulator.py
 
 # LIBERO in an environment of its own, beside this one, with the small kit of assets where that is at hand. Tests that
 # need it skip, and say so, where it is not.
