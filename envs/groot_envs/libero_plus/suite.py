@@ -70,7 +70,7 @@ def make_suite() -> Suite:
         pins={"robosuite": "1.4.0", "mujoco": "3.8.1", "bddl": "1.0.1", "numpy": "1.26.4", "scikit-image": "0.25.2"},
         install="groot-bench setup libero_plus",
         recipe=RECIPE,
-        variables=VARIABLES,
+        variables={**VARIABLES, "PYTHONUTF8": "1"},  # bddl reads files in the locale's encoding
         complete=_complete,
     )
 
