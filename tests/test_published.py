@@ -196,6 +196,16 @@ def test_folder_without_rows_is_refused(tmp_path: Path) -> None:
         published.read(tmp_path / "none")
 
 
+def test_row_of_a_category_stands_beside_a_run_that_has_it_in_several_suites(tmp_path: Path) -> None:
+    row = {**GOOD, "suite": "libero_plus", "protocol": "libero_plus/official", "model": "all", "task": "camera"}
+    rows = [row, {**row, "model": "more", "tasks": "3"}]
+    outcomes = {"libero_goal/camera/x": "s", "libero_10/camera/y": "f", "libero_10/noise/camera": "s"}
+    frame = run_frame(outcomes, protocol="libero_plus/official", suite="libero_plus")
+    table, refusals = published.beside(frame, published.read(write(tmp_path, *rows, name="libero_plus.csv")))
+    assert names(table) == ["r", "all"] and rates(table)[0] == Rate.of(1, 2)
+    assert [refusal.reason for refusal in refusals] == ["it is of 3 tasks (camera), of which the run has 2"]
+
+
 def test_run_stands_on_top_of_rows_of_its_protocol_and_tasks(tmp_path: Path) -> None:
     rows = [
         GOOD,
