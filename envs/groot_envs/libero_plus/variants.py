@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from groot_bench.errors import SuiteNotReady
 from groot_bench.interpreter import child_environment
+from groot_bench.setup.state import variable_of
 from groot_envs.libero_plus.tasks import CATEGORIES, COUNTS, Variant, parse
 
 MAX_BYTES = 1 << 24  # of the file; it has 2 MB
@@ -72,7 +73,8 @@ def find(python: str, paths: tuple[str, ...]) -> Installed:
     package = Path(found["folder"]) / "libero"
     if not (package / CLASSIFICATION).is_file():
         raise SuiteNotReady(
-            f"the package `libero` of {python} is another one than LIBERO-plus: it has no {package / CLASSIFICATION}"
+            f"the package `libero` of {python} is another one than LIBERO-plus: it has no {package / CLASSIFICATION}; "
+            f"name another interpreter in {variable_of('libero_plus')}, or unset it"
         )
     if found["magick"] is None:
         raise SuiteNotReady(
