@@ -35,6 +35,7 @@ LENGTH = struct.Struct("<I")
 MAX_MESSAGE = 1 << 24
 MAX_WORDS = 16_384  # bytes of the child's output that are kept
 EXIT_GRACE = 2.0  # seconds between a worker's good-bye and killing it
+KILL_GRACE = 15.0  # seconds for a killed one to end: gigabytes are freed first, on a machine that is busy
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,7 @@ class Worker:
             except (ProcessLookupError, PermissionError):
                 self.process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel; it ends when that lets go
-                self.process.wait(EXIT_GRACE)
+                self.process.wait(KILL_GRACE)
         self._free()
 
     def close(self) -> None:
