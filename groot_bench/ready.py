@@ -19,7 +19,8 @@ def require_ready(suite: Suite, python: str, unpinned: bool = False) -> dict[str
     Raises:
         SuiteNotReady: the suite is not set up, or a package is missing or has another version than the pinned one.
     """
-    if suite.missing and python == sys.executable:
+    # An interpreter named by --python may do for a suite that is not set up, but not where the set-up brings its tasks.
+    if suite.missing and (python == sys.executable or suite.complete is not None):
         raise SuiteNotReady(f"suite {suite.name!r}: {suite.missing}; run: {suite.install}")
     versions = probe_versions(python, suite.packages, suite.variables)
     problem = suite.absent(versions) if unpinned else suite.unready(versions)

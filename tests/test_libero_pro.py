@@ -249,6 +249,17 @@ def test_word_that_libero_would_run_as_python_is_refused(angle: str, tmp_path: P
         read_instruction(str(problem(tmp_path / "a.bddl", angles=f"0.0 {angle}")))
 
 
+def test_comment_ends_where_python_ends_a_line(tmp_path: Path) -> None:
+    """LIBERO's parser opens the file as text, where a bare carriage return is a line's end, too."""
+    text = TEXT.replace("; a comment (", "; a comment\r(:yaw_rotation ((9**9**9)))\r;")
+    path = tmp_path / "a.bddl"
+    path.write_bytes((text % ("Put it", "0 0")).encode())
+    with path.open(encoding="utf-8") as file:  # as bddl does
+        assert "9**9**9" in re.sub(r";.*$", "", file.read(), flags=re.MULTILINE)
+    with pytest.raises(ValueError, match=r"'9\*\*9\*\*9' is not an angle"):
+        read_instruction(str(path))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -292,6 +303,9 @@ def test_suite_that_is_not_set_up_lists_upstreams_tasks_and_says_how_to_get_them
     )
     assert done.returncode == 2
     assert "suite 'libero_pro': not set up; run: groot-bench setup libero_pro" in done.stderr
+    words = ("--task", "libero_goal_swap", "--policy", "zero", "--out", "run", "--python", "/usr/bin/env")
+    other = cli("eval", "--suite", "libero_pro", *words, **empty)  # of which nobody has listed the files
+    assert (other.returncode, other.stderr) == (2, done.stderr)
 
 
 @pytest.fixture

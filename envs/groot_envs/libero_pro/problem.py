@@ -39,6 +39,7 @@ def read_instruction(path: str) -> str:
 
 def _groups(text: str) -> list[Any]:
     """The parenthesized groups of the file, as words and lists, by bddl's own rules: lower case, `;` comments."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")  # as Python reads text: a bare \r ends a comment, too
     text = re.sub(r";.*$", "", text, flags=re.MULTILINE).lower()
     stack: list[list[Any]] = [[]]
     for word in re.findall(r"[()]|[^\s()]+", text):
