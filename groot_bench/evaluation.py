@@ -322,7 +322,7 @@ class Evaluation:
                 raise UsageError(
                     f"protocol {self.protocol.name!r} starts episode i from fixed initial state i, and task "
                     f"{task.name!r} has {task.starts} of them; episodes {self.settings.first_episode} to {end - 1} "
-                    "were asked for: use fewer --episodes"
+                    "were asked for: use fewer --episodes, or a lower --first-episode"
                 )
 
     def _missing(self, writer: RunWriter) -> list[Episode]:

@@ -25,6 +25,7 @@ def per_suite(settings: Settings, suites: Sequence[Suite], protocols: Sequence[s
     Raises:
         UsageError: a suite is named twice, or would run without any of the tasks, or with two protocols.
         UnknownName: a task or a protocol is of none of the suites.
+        SuiteNotReady: the tasks of one are known only once it is set up.
     """
     names = [suite.name for suite in suites]
     if len(set(names)) < len(names):
@@ -32,7 +33,7 @@ def per_suite(settings: Settings, suites: Sequence[Suite], protocols: Sequence[s
     if len(suites) == 1:
         return [replace(settings, suite=suites[0], protocol=_protocol(suites[0], protocols))]
     tasks = {suite.name: _tasks(suite, settings.tasks) for suite in suites}
-    known = [name for suite in suites for name in suite.tasks]
+    known = [name for suite in suites for name in (*suite.parts, *suite.tasks)]
     for task in settings.tasks or ():
         if not any(task in found for found in tasks.values() if found):
             raise UnknownName(f"task of the suites {', '.join(names)}", task, known)
@@ -54,6 +55,7 @@ def per_suite(settings: Settings, suites: Sequence[Suite], protocols: Sequence[s
 def _tasks(suite: Suite, wanted: Sequence[str] | None) -> list[str] | None:
     if wanted is None:
         return None
+    suite.require_tasks()
     found = [task for task in wanted if task in suite.tasks or task in suite.parts]
     if not found:
         raise UsageError(f"suite {suite.name!r} has none of the tasks {', '.join(wanted)}; name one of its own, too")

@@ -132,6 +132,13 @@ class Suite:
         """The names that stand for several tasks, in order."""
         return tuple(dict.fromkeys(part for name in self.tasks for part in parts_of(name)))
 
+    def require_tasks(self) -> None:
+        """Raises SuiteNotReady where the tasks are known only once the suite is set up, and it is not."""
+        if not self.tasks and self.missing:
+            raise SuiteNotReady(
+                f"suite {self.name!r}: {self.missing}; its tasks are known once it is set up; run: {self.install}"
+            )
+
     def select(self, names: Sequence[str] | None = None) -> tuple[Task, ...]:
         """These tasks in the suite's order, or all of them; a part's name ("libero_goal") stands for its tasks.
 
@@ -139,8 +146,7 @@ class Suite:
             UnknownName: there is no such task and no such part.
             SuiteNotReady: the tasks are known only once the suite is set up.
         """
-        if not self.tasks and self.missing:
-            raise SuiteNotReady(f"suite {self.name!r}: {self.missing}; its tasks come with it. Run: {self.install}")
+        self.require_tasks()
         if names is None:
             return tuple(self.tasks.values())
         if isinstance(names, str):

@@ -102,6 +102,6 @@ def test_names_that_do_not_exist_say_what_does() -> None:
 
 def test_initial_state_that_does_not_exist_is_refused_before_anything_runs(libero: Suite, tmp_path: Path) -> None:
     for out_of_range in ({"episodes": 51}, {"first_episode": 49}):
-        with pytest.raises(UsageError, match=r"has 50 of them; episodes \d+ to \d+ were asked for"):
+        with pytest.raises(UsageError, match=r"has 50 of them; episodes \d+ to \d+ .*, or a lower --first"):
             evaluate("zero", suite=libero, out=tmp_path / "run", **{**TINY, **out_of_range})
     assert not (tmp_path / "run").exists()

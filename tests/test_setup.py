@@ -109,12 +109,13 @@ def test_folder_is_copied_without_links_that_lead_out(tmp_path: Path) -> None:
         bring(source, tmp_path / "copy2")
 
 
-@pytest.mark.parametrize("what", ["missing", "text", "cut"])
+@pytest.mark.parametrize("what", ["missing", "text", "cut", "damaged"])
 def test_what_is_no_archive_is_named(what: str, tmp_path: Path) -> None:
     path = tmp_path / "a.tar.xz"
     if what != "missing":
-        tar_of(path, (entry("a"), os.urandom(50_000)))
-        path.write_bytes(b"words" if what == "text" else path.read_bytes()[:20_000])
+        whole = tar_of(path, (entry("a"), os.urandom(50_000).hex().encode())).read_bytes()
+        damaged = whole[:30_000] + b"\xff" * 60 + whole[30_060:]
+        path.write_bytes({"text": b"words", "cut": whole[:20_000], "damaged": damaged}[what])
     with pytest.raises(SuiteNotReady, match=str(path)):
         bring(path, tmp_path / "target")
 
@@ -181,7 +182,8 @@ def test_source_is_the_pinned_commit_and_no_other(cache: Path, upstream: tuple[P
     missing = replace(wanted, commit="0" * 40)
     with pytest.raises(SuiteNotReady, match="sim at commit 000000000000 cannot be brought"):
         repository(cache / "mine", missing, folder, Stamps(cache / "mine"), lambda text: None)
-    assert (cache / "mine" / "sim").is_dir()
+    # What was there is still there, and still known: no network is needed to go on with it.
+    assert repository(cache / "mine", wanted, None, Stamps(cache / "mine"), lambda text: None) == found
 
 
 def fake_suite(**changes: object) -> Suite:
@@ -255,6 +257,16 @@ def test_wrong_words_are_refused_before_anything_is_made(cache: Path) -> None:
     with pytest.raises(UsageError, match="has no environment of its own"):
         steps.set_up(load_suite("toy"))
     assert not cache.exists()
+
+
+def test_copy_that_does_not_exist_leaves_a_finished_set_up_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_empty_environment(monkeypatch)
+    ready = steps.set_up(fake_suite(), assets_given=[str(tree(tmp_path / "source", "a.xml", "b.xml"))])
+    with pytest.raises(UsageError, match=r"--assets .*nowhere does not exist"):
+        steps.set_up(fake_suite(), assets_given=[str(tmp_path / "nowhere")])
+    assert Ready.load(folder_of("toy")) == ready
 
 
 def test_two_set_ups_of_one_suite_do_not_meet(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from groot_bench import load_suite
-from groot_bench.errors import UnknownName, UsageError
+from groot_bench.errors import SuiteNotReady, UnknownName, UsageError
 from groot_bench.evaluation import Settings
 from groot_bench.several import per_suite
 
@@ -36,3 +38,10 @@ def test_tasks_and_protocols_that_belong_to_no_suite_are_refused() -> None:
         per_suite(Settings(suite="toy"), [suites[0], suites[0]])
     with pytest.raises(UsageError, match="2 protocols"):
         per_suite(Settings(suite="toy"), suites[:1], ["v1", "v2"])
+
+
+def test_suite_whose_tasks_come_with_its_set_up_says_so_instead_of_having_none_of_them() -> None:
+    absent = replace(load_suite("toy"), name="plus", tasks={}, missing="not set up", install="groot-bench setup plus")
+    suites = [absent, load_suite("toy")]
+    with pytest.raises(SuiteNotReady, match=r"'plus': not set up; .* run: groot-bench setup plus"):
+        per_suite(Settings(suite="toy", tasks=["camera", "Reach"]), suites)

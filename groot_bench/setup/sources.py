@@ -30,7 +30,6 @@ def repository(
     given = None if local is None else str(local.absolute())
     if done is not None and place.is_dir() and done["wanted"] == wanted.commit and given in (None, done["given"]):
         return {"commit": done["commit"], "origin": done["origin"]}
-    stamps.drop(wanted.name)
     part = folder / f"{wanted.name}.part"
     say(f"bringing {wanted.name} from {local or f'{wanted.url} ({wanted.about})'}")
     try:
@@ -41,6 +40,7 @@ def repository(
             f"{wanted.name} at commit {wanted.commit[:12]} cannot be brought: {problem}{hint}"
         ) from None
     require_holds(part, wanted.holds, f"the source of {wanted.name}")
+    stamps.drop(wanted.name)
     shutil.rmtree(place, ignore_errors=True)
     part.rename(place)
     stamps.write(wanted.name, {**found, "wanted": wanted.commit, "given": given})

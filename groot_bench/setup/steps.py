@@ -35,7 +35,8 @@ def set_up(
         say: told what is being done.
 
     Raises:
-        UsageError: the suite has no recipe, or a copy has a name that the recipe does not know.
+        UsageError: the suite has no recipe, or a copy does not exist or has a name that the recipe does not know;
+            nothing is changed then.
         SuiteNotReady: a step cannot be done; says what is missing and what mends it. Finished steps stay finished.
     """
     recipe = suite.recipe
@@ -104,6 +105,8 @@ def _named(given: Sequence[str], known: Sequence[str], option: str, suite: str) 
         if name not in known:
             raise UnknownName(f"{option} of suite {suite!r}", name, known)
         found[name] = Path(path).expanduser()
+        if not found[name].exists():
+            raise UsageError(f"{option} {text}: {path} does not exist; give a folder or an archive")
     return found
 
 

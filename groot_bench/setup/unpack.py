@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
@@ -18,6 +20,9 @@ MAX_RATIO = 500  # unpacked bytes for each byte of the archive; meshes and flat 
 MIN_BYTES = 64 * 2**20  # below this no ratio is suspicious
 SKIPPED = (".git", "__pycache__")
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
+
+# What reading a damaged, cut or encrypted archive raises; a decompressor's own errors come through as they are.
+BROKEN = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error)
 
 
 class Member(NamedTuple):
@@ -49,7 +54,7 @@ def bring(source: Path, target: Path) -> None:
                 _write(_tar_members(tar), source, target)
         else:
             raise SuiteNotReady(f"{source} is neither a folder nor an archive ({', '.join(SUFFIXES)})")
-    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, tarfile.TarError) as problem:
+    except BROKEN as problem:
         raise SuiteNotReady(f"{source} cannot be unpacked: {problem}") from None
 
 
