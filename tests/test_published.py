@@ -274,6 +274,29 @@ def test_whole_libero_run_stands_beside_published_means() -> None:
     assert any("GR00T N1.6" in refusal.name and "libero/groot-n16" in refusal.reason for refusal in refusals)
 
 
+def test_average_over_some_parts_stands_only_beside_a_run_that_has_these() -> None:
+    """LIBERO-PRO's three averages; two of them are over 200 tasks, but not over the same ones."""
+    rows, protocol = published.read(), "libero_pro/file-names"
+    suites = ("libero_goal", "libero_spatial", "libero_10", "libero_object")
+    perturbed = ("_object", "_swap", "_lan", "_task")
+    for kinds, standing in (
+        (perturbed, {160}),
+        (("", *perturbed), {160, "ori"}),
+        ((*perturbed, "_env"), {160, "env"}),
+        (("", *perturbed, "_env"), {160, "ori", "env"}),
+        (("", "_object", "_swap", "_env"), set()),  # 160 tasks, but others
+    ):
+        tasks = [f"{suite}{kind}/{i}" for suite in suites for kind in kinds for i in range(10)]
+        frame = run_frame({task: "s" if "_lan/" in task else "f" for task in tasks}, protocol, "libero_pro")
+        table, _ = published.beside(frame, rows)
+        found = {}
+        for where, name, _, rate, *_ in table.rows:
+            over = "env" if "_env" in where else "ori" if "libero_goal+" in where else 160
+            if "+" in where and name == "r":
+                found[over] = rate
+        assert found == {over: Rate.of(40, 160 if over == 160 else 200) for over in standing}
+
+
 @pytest.mark.parametrize("suite", ["robosuite", "toy"])
 def test_suite_without_published_rows_is_refused_with_those_that_have_some(suite: str) -> None:
     with pytest.raises(UsageError, match=rf"'{suite}'.*libero, libero_plus.*robocasa24"):

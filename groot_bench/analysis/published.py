@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from groot_bench.analysis.table import Table, Value
 
 MEAN = "mean"  # the task of a row that averages over its suite
+JOINT = "+"  # between the parts, or patterns of parts ("libero_*_swap"), that a row averages over
 HEAD = ("task", "model or run", "data or policy", "success", "source", "evidence", "note")
 _KEY = ("suite", "protocol", "model", "variant", "task", "source")
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -110,7 +112,8 @@ def beside(frame: pd.DataFrame, published: pd.DataFrame) -> tuple[Table, list[Re
 
     A row stands there when its protocol is the run's, the run departs from that protocol in nothing, and the run has
     measured every task that the row averages over: the task of that name; or all tasks of a part of a suite, see
-    `episode.parts_of`; or, for "mean", all tasks of the suite, as many as the row says.
+    `episode.parts_of`, or of several, joined by "+", in whose names "*" is any text; or, for "mean", all tasks of the
+    suite. They must be as many as the row says.
 
     Args:
         frame: an episode frame, see `frame.load`.
@@ -209,7 +212,11 @@ def _tasks(run: pd.DataFrame, task: str) -> list[str]:
     names = list(dict.fromkeys(map(str, run["task"].tolist())))
     if task in names:
         return [task]
-    return names if task == MEAN else [name for name in names if task in parts_of(name)]
+    if task == MEAN:
+        return names
+    known = {part for name in names for part in parts_of(name)}
+    wanted = {part for part in known if any(fnmatchcase(part, word) for word in task.split(JOINT))}
+    return [name for name in names if not wanted.isdisjoint(parts_of(name))]
 
 
 def _table(label: str, runs: Sequence[tuple[str, pd.DataFrame]], standing: dict[str, list[Any]]) -> Table:
