@@ -336,6 +336,13 @@ def test_plain_libero_under_the_users_interpreter_is_refused(own: Path) -> None:
         require_pro(str(own))
 
 
+def test_package_in_the_current_folder_is_not_the_interpreters(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONPATH")
+    monkeypatch.chdir(own.parents[1])
+    (own.parents[1] / "json.py").write_text("raise SystemExit('run')")
+    assert "has no package `libero`" in load_suite("libero_pro").missing
+
+
 def test_interpreter_without_libero_or_that_does_not_run_is_named(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(own))
     assert "has no package `libero`" in load_suite("libero_pro").missing

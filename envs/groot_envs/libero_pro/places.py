@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from groot_bench.errors import SuiteNotReady
+from groot_bench.interpreter import child_environment
 from groot_bench.setup.state import Ready, variable_of
 from groot_envs.libero_pro.tasks import Root, require_pro
 
@@ -21,6 +22,8 @@ SECONDS = 60  # for the interpreter to answer
 
 # Finds the package and its settings, which are lines "name: folder", as LIBERO itself does (libero/libero/__init__.py).
 ASK = """
+import sys
+if sys.path[0] == "": sys.path.pop(0)  # the current folder, which workers do not look into
 import importlib.util, json, os
 spec = importlib.util.find_spec("libero")
 found = [os.path.join(place, "libero") for place in (spec.submodule_search_locations or [])] if spec else []
@@ -64,12 +67,20 @@ def _asked(python: str) -> tuple[Root, ...]:
     variable = variable_of(NAME)
     try:
         done = subprocess.run(
-            [python, "-c", ASK], capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL, check=True
+            [python, "-c", ASK],
+            env=child_environment(python, {}),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            stdin=subprocess.DEVNULL,
+            check=True,
         )
         answer = json.loads(done.stdout)
         packages, values = list(answer["packages"]), dict(answer["values"])
     except (OSError, ValueError, KeyError, subprocess.SubprocessError) as problem:
-        raise SuiteNotReady(f"the interpreter {python!r} that ${variable} names does not run: {problem}") from None
+        raise SuiteNotReady(
+            f"the interpreter {python!r} that ${variable} names does not run: {problem}; unset it, or name another"
+        ) from None
     if not packages:
         raise SuiteNotReady(f"{python!r}, which ${variable} names, has no package `libero`; unset it, or name another")
     try:
