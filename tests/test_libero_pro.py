@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -119,6 +120,28 @@ def _parts_of(suite: str) -> list[str]:
 
 def test_set_up_fetches_the_published_parts() -> None:
     assert {part for part in PARTS if cell(part)[1] not in ("ori", "env")} == set(fetch_tasks.PARTS)
+
+
+@pytest.mark.parametrize("brought", [None, 9, 10])
+def test_download_that_fails_or_is_short_is_one_sentence(
+    brought: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def snapshot_download(name: str, *, local_dir: Path, allow_patterns: list[str], **_: str) -> None:
+        if brought is None:
+            raise ConnectionError("no route to the hub")
+        for pattern in allow_patterns:
+            for number in range(brought):
+                path = local_dir / pattern.replace("*", str(number))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+
+    monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(snapshot_download=snapshot_download))
+    if brought == 10:
+        fetch_tasks.main(tmp_path)
+        return
+    says = "cannot be fetched: no route to the hub" if brought is None else "has not 10 files of each of bddl_files/"
+    with pytest.raises(SystemExit, match=f"zhouxueyang/LIBERO-Pro at c86fc3b.* {says}"):
+        fetch_tasks.main(tmp_path)
 
 
 def test_requirements_are_liberos_without_hf_libero() -> None:

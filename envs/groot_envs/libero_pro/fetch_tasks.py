@@ -24,7 +24,10 @@ def main(target: Path) -> None:
     from huggingface_hub import snapshot_download
 
     wanted = [f"bddl_files/{part}/*.bddl" for part in PARTS] + [f"init_files/{part}/*.pruned_init" for part in PARTS]
-    snapshot_download(DATA, repo_type="dataset", revision=REVISION, allow_patterns=wanted, local_dir=target)
+    try:
+        snapshot_download(DATA, repo_type="dataset", revision=REVISION, allow_patterns=wanted, local_dir=target)
+    except OSError as problem:  # the hub's own errors are of this kind, too
+        raise SystemExit(f"{DATA} at {REVISION} cannot be fetched: {problem}") from None
     shutil.rmtree(target / ".cache", ignore_errors=True)  # the hub's notes of what it brought
     short = [pattern for pattern in wanted if len(list(target.glob(pattern))) != TASKS]
     if short:
