@@ -285,7 +285,8 @@ def _doctor(args: argparse.Namespace) -> int:
     from groot_bench import doctor
 
     if args.deep != (args.suite is not None) or (args.task is not None and not args.deep):
-        raise UsageError("SUITE, --deep and perhaps --task go together: groot-bench doctor libero --deep")
+        suite = args.suite or "libero"
+        raise UsageError(f"SUITE, --deep and perhaps --task go together: groot-bench doctor {suite} --deep")
     findings = _deep(args) if args.deep else doctor.examine(args.python or sys.executable)
     if args.json:
         print(json.dumps({"findings": [finding._asdict() for finding in findings]}, indent=1))

@@ -49,7 +49,7 @@ def examine(suite: Suite, task: str | None = None) -> Iterator[Finding]:
     yield Finding(f"suite {suite.name}", "ok", f"{seen or 'no packages'}; {python}", "")
     yield from _assets(suite)
     name = task or (suite.recipe.check if suite.recipe else next(iter(suite.tasks)))
-    (chosen,) = suite.select([name])
+    chosen = suite.select_one(name)
     renders = chosen.cameras and graphics.is_present(graphics.backend(suite.variables) or "")
     laws = "one scene for one episode in every process, its own picture and instruction; zero policy fails"
     yield _finding("contract", laws, lambda: _contract(suite, name, bool(renders)))

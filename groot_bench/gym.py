@@ -99,7 +99,7 @@ class BenchEnv(gymnasium.Env[Observed, Mapping[str, Any]]):
         _check_choices(cameras, render_mode, timeout)
         self.suite = suite if isinstance(suite, Suite) else load_suite(suite)
         self.protocol = self.suite.protocol(protocol).with_changes(max_steps=max_steps)
-        (full,) = self.suite.select([task])
+        full = self.suite.select_one(task)
         self.task = without_cameras(full) if cameras == "none" else full
         self.render_mode = render_mode
         self.metadata = _metadata(self.protocol, bool(self.task.cameras))

@@ -159,6 +159,19 @@ class Suite:
         wanted = set(names)
         return tuple(task for name, task in self.tasks.items() if not wanted.isdisjoint((name, *parts_of(name))))
 
+    def select_one(self, name: str) -> Task:
+        """The task of that name.
+
+        Raises:
+            UsageError: as `select`, or the name stands for several tasks.
+        """
+        found = self.select([name])
+        if len(found) > 1:
+            raise UsageError(
+                f"{name!r} stands for {len(found)} tasks of suite {self.name!r}; name one, as in {found[0].name!r}"
+            )
+        return found[0]
+
     def episodes(self, protocol: Protocol, tasks: Sequence[Task], seed: int, first: int = 0) -> tuple[Episode, ...]:
         """The full, fixed list: `protocol.episodes_per_task` of each task from index `first` on, in order."""
         return tuple(

@@ -94,6 +94,11 @@ def test_names_that_do_not_exist_say_what_does() -> None:
     suite = load_suite("libero")
     assert len(suite.select(["libero_goal", "libero_10"])) == 20
     assert [task.name for task in suite.select([STOVE])] == [STOVE]
+    assert suite.select_one(STOVE).name == STOVE
+    with pytest.raises(
+        UsageError, match="'libero_goal' stands for 10 tasks of suite 'libero'; name one, as in 'libero_goal/"
+    ):
+        suite.select_one("libero_goal")
     with pytest.raises(UnknownName, match="did you mean 'libero_goal'"):
         suite.select(["libero_gaol"])
     with pytest.raises(UnknownName, match="did you mean 'libero/oft-50'"):
