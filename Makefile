@@ -29,10 +29,11 @@ test: $(INSTALLED)-test gl browser suites
 test-slow: $(INSTALLED)-test gl suites
 	$(PYTEST) -m slow
 
-# All of LIBERO, every task and every law, and what `doctor --deep` has to find: about half an hour.
+# All of LIBERO, every task and every law, and what `doctor --deep` has to find: about half an hour; LIBERO-plus and
+# LIBERO-PRO, too, where they are set up in GROOT_BENCH_TEST_CACHE or have an interpreter of their own.
 test-suites: $(INSTALLED)-test gl suites
 	$(PYTEST) --dist worksteal -m 'slow or not slow' tests/test_libero.py tests/test_libero_all.py tests/test_deep.py \
-	    tests/test_libero_plus_simulator.py
+	    tests/test_libero_plus_simulator.py tests/test_libero_pro_simulator.py
 
 # LIBERO in an environment of its own, beside this one, with the small kit of assets where that is at hand. Tests that
 # need it skip, and say so, where it is not.

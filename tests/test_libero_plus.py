@@ -270,6 +270,29 @@ def test_archive_without_assets_is_refused(members: tuple[str, ...], says: str, 
         fetch_assets.main(tmp_path / "target")
 
 
+@pytest.mark.parametrize("name", ["/{}/evil", "../evil", "scenes/../../evil", "..\\evil", "C:/evil"])
+def test_archive_that_leads_out_of_the_folder_is_refused_before_anything_is_written(name: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "assets.zip", "w") as archive:
+        for member in ("scenes/a.xml", "new_objects/b.xml", name.format(tmp_path)):
+            archive.writestr(member, "words")
+    with pytest.raises(SystemExit, match="leads out of the folder"):
+        fetch_assets.main(tmp_path / "target")
+    assert [path.name for path in tmp_path.rglob("*")] == ["assets.zip"]
+
+
+def test_damaged_archive_is_thrown_away(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "assets.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for member in ("scenes/a.xml", "new_objects/b.xml"):
+            archive.writestr(member, "words of different kinds " * 50)
+    data = bytearray((tmp_path / "assets.zip").read_bytes())
+    place = data.index(b"scenes/a.xml") + len("scenes/a.xml")
+    data[place : place + 8] = b"\xff" * 8
+    (tmp_path / "assets.zip").write_bytes(data)
+    with pytest.raises(SystemExit, match="was thrown away; run this again"):
+        fetch_assets.main(tmp_path / "target")
+    assert not (tmp_path / "assets.zip").exists()
+
+
 def test_published_totals_are_the_categories_weighted_by_their_sizes() -> None:
     with (ROOT / "results/published/libero_plus.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["evidence"] == "R"]

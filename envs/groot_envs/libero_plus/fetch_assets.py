@@ -12,12 +12,16 @@ import sys
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 URL = "datasets/Sylvest/LIBERO-plus/resolve/main/assets.zip"
 MARKS = ("scenes", "new_objects")  # folders beside each other wherever the archive has the assets
 MAX_BYTES = 200 * 2**30  # unpacked
 CHUNK = 1 << 20
+
+# What reading a damaged, cut or encrypted archive raises.
+BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
 
 
 def main(target: Path) -> None:
@@ -28,7 +32,7 @@ def main(target: Path) -> None:
         archive.with_name("assets.zip.part").rename(archive)
     try:
         unpack(archive, target)
-    except zipfile.BadZipFile as problem:
+    except BROKEN as problem:
         archive.unlink()
         raise SystemExit(f"{archive.name} is no archive ({problem}), and was thrown away; run this again") from None
     archive.unlink()
@@ -62,10 +66,12 @@ def unpack(archive: Path, target: Path) -> None:
         members = [item for item in whole.infolist() if not item.is_dir()]
         if sum(item.file_size for item in members) > MAX_BYTES:
             raise SystemExit(f"{archive.name} unpacks to more than {MAX_BYTES:,} bytes; refused")
+        for item in members:
+            require_inside(item.filename, archive)
         root = root_of([PurePosixPath(item.filename) for item in members])
         for item in members:
             path = PurePosixPath(item.filename)
-            if ".." in path.parts or path.parts[: len(root.parts)] != root.parts:
+            if path.parts[: len(root.parts)] != root.parts:
                 continue
             place = target.joinpath(*path.parts[len(root.parts) :])
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -73,11 +79,17 @@ def unpack(archive: Path, target: Path) -> None:
                 shutil.copyfileobj(source, file, CHUNK)
 
 
+def require_inside(name: str, archive: Path) -> None:
+    """Ends the program where a member would be written outside of the folder that it is unpacked into."""
+    if name.startswith("/") or "\\" in name or ":" in name or ".." in PurePosixPath(name).parts:
+        raise SystemExit(f"{archive.name}: {name!r} leads out of the folder that it is unpacked into; refused")
+
+
 def root_of(paths: list[PurePosixPath]) -> PurePosixPath:
     """The folder that has all of `MARKS`."""
     folders = {parent for path in paths for parent in path.parents}
     found = [folder for folder in folders if all(folder / mark in folders for mark in MARKS)]
-    if len(found) != 1 or found[0].is_absolute():
+    if len(found) != 1:
         raise SystemExit(f"the archive has {len(found)} folders with {' and '.join(MARKS)} instead of one")
     return found[0]
 

@@ -20,6 +20,7 @@ MAX_BYTES = 1 << 24  # of the file; it has 2 MB
 MAX_NAME = 255
 CLASSIFICATION = Path("benchmark", "task_classification.json")
 RENEW = "run: groot-bench setup libero_plus"
+OTHER = f"where {variable_of('libero_plus')} is set, unset it, or name another interpreter in it"
 
 # Under the suite's interpreter: where its `libero` is, and whether ImageMagick's library can be loaded.
 PROBE = """
@@ -67,14 +68,14 @@ def find(python: str, paths: tuple[str, ...]) -> Installed:
         )
         found = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as problem:
-        raise SuiteNotReady(f"the interpreter {python!r} cannot be asked: {problem}") from None
+        raise SuiteNotReady(f"the interpreter {python!r} cannot be asked: {problem}; {OTHER}") from None
     if found["folder"] is None:
-        raise SuiteNotReady(f"{python} has no package `libero`")
+        raise SuiteNotReady(f"{python} has no package `libero`; {OTHER}")
     package = Path(found["folder"]) / "libero"
     if not (package / CLASSIFICATION).is_file():
         raise SuiteNotReady(
             f"the package `libero` of {python} is another one than LIBERO-plus: it has no {package / CLASSIFICATION}; "
-            f"name another interpreter in {variable_of('libero_plus')}, or unset it"
+            f"{OTHER}"
         )
     if found["magick"] is None:
         raise SuiteNotReady(
