@@ -6,7 +6,7 @@ import dataclasses
 import enum
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -143,7 +143,21 @@ class EpisodeRecord:
         return flat
 
 
+MOST_TASKS = 200  # that a page lists one by one where they have parts; JSON and CSV have all of them
+
+
 def parts_of(task: str) -> list[str]:
     """The parts of a suite that a task is in, by its name: "a/b/c" is in "a", in "a/b", and in "b" of any other."""
     words = task.split("/")[:-1]
     return [*("/".join(words[: count + 1]) for count in range(len(words))), *words[1:]]
+
+
+def parts_in(tasks: Sequence[str]) -> dict[str, list[str]]:
+    """The parts that have several of these tasks, but not all -> those tasks, in order; of equal parts the first."""
+    parts: dict[str, list[str]] = {}
+    for task in tasks:
+        for part in parts_of(task):
+            parts.setdefault(part, []).append(task)
+    several = {part: tuple(members) for part, members in parts.items() if 1 < len(members) < len(tasks)}
+    first = {members: part for part, members in reversed(several.items())}
+    return {part: list(members) for part, members in several.items() if first[members] == part}

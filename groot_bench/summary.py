@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from groot_bench import pins
-from groot_bench.episode import EpisodeRecord, Outcome, parts_of
+from groot_bench.episode import MOST_TASKS, EpisodeRecord, Outcome, parts_in
 from groot_bench.record import Run
 from groot_bench.stats import Interval, wilson
-
-MOST_TASKS = 200  # that the Markdown page lists one by one where the suite has parts; JSON has all of them
 
 
 @dataclass(frozen=True)
@@ -81,14 +79,9 @@ def summarize_parts(run: Run) -> list[Row]:
     """One row for each part of the suite (see `episode.parts_of`) of which the run has several tasks, but not only
     these; episodes are pooled."""
     recorded, listed = _by_task(run)
-    parts: dict[str, list[str]] = {}
-    for task in run.experiment["tasks"]:
-        for part in parts_of(task):
-            parts.setdefault(part, []).append(task)
     return [
         _row(part, [record for task in tasks for record in recorded[task]], sum(listed[task] for task in tasks))
-        for part, tasks in parts.items()
-        if 1 < len(tasks) < len(run.experiment["tasks"])
+        for part, tasks in parts_in(run.experiment["tasks"]).items()
     ]
 
 

@@ -23,6 +23,7 @@ from groot_bench.analysis.comparable import require_comparable  # noqa: E402
 from groot_bench.analysis.comparison import Comparison, compare  # noqa: E402
 from groot_bench.analysis.frame import load  # noqa: E402
 from groot_bench.analysis.table import Difference, PValue, Rate  # noqa: E402
+from groot_bench.episode import MOST_TASKS, parts_of  # noqa: E402
 from groot_bench.errors import ManifestMismatch, UnknownName, UsageError  # noqa: E402
 from groot_bench.record import EPISODES, MANIFEST  # noqa: E402
 from groot_bench.stats.paired import PairTable, mcnemar, paired_difference  # noqa: E402
@@ -70,6 +71,31 @@ def test_numbers_are_those_of_the_pairs(against: Callable[..., Comparison], lett
         assert line.contrast.difference == Difference(value, interval, table.n, p)
         assert line.a == Rate.of(table.both + table.only_a, table.n)
         assert line.b == Rate.of(table.both + table.only_b, table.n)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_part_is_compared_as_a_run_of_its_tasks_alone(against: Callable[..., Comparison], paired: bool) -> None:
+    a = {"one/camera/x": "sssf", "one/noise/y": "ssff", "two/camera/z": "ffsf", "two/noise/w": "sfsf"}
+    b = {"one/camera/x": "ffsf", "one/noise/y": "fsff", "two/camera/z": "fsss", "two/noise/w": "ffff"}
+    whole = against(a, b, paired=paired)
+    assert [line.task for line in whole.parts] == ["one", "camera", "noise", "two"]
+    for line in whole.parts:
+        inside = [task for task in a if line.task in parts_of(task)]
+        alone = against({task: a[task] for task in inside}, {task: b[task] for task in inside}, paired=paired).total
+        assert (line.a, line.b, line.contrast) == (alone.a, alone.b, alone.contrast)
+        assert line.corrected is not None and line.contrast.difference.p is not None
+        assert line.contrast.difference.p <= line.corrected <= len(whole.parts) * line.contrast.difference.p
+    shown = [row[0] for row in whole.table().rows]
+    assert shown[:9] == [*a, "one", "camera", "noise", "two", "total"]
+    assert [line["task"] for line in whole.to_json()["parts"]] == ["one", "camera", "noise", "two"]
+
+
+def test_of_very_many_tasks_the_table_has_the_parts_and_json_all(against: Callable[..., Comparison]) -> None:
+    outcomes = {f"{part}/{number}": "s" for part in ("one", "two") for number in range(MOST_TASKS // 2 + 1)}
+    whole = against(outcomes, outcomes)
+    assert [row[0] for row in whole.table().rows][:3] == ["one", "two", "total"]
+    assert f"{MOST_TASKS + 2} tasks are not listed one by one; --json has them." in whole.table().notes
+    assert len(whole.to_json()["tasks"]) == MOST_TASKS + 2
 
 
 def test_total_is_the_test_that_is_stratified_by_task(against: Callable[..., Comparison]) -> None:

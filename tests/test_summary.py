@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import write_run
 
-from groot_bench.episode import parts_of
+from groot_bench.episode import MOST_TASKS, parts_in, parts_of
 from groot_bench.record import Run
-from groot_bench.summary import MOST_TASKS, summarize, summarize_parts, to_json, to_markdown
+from groot_bench.summary import summarize, summarize_parts, to_json, to_markdown
 
 WORDS = st.text("ab", min_size=1, max_size=2)
 
@@ -23,15 +23,19 @@ def test_parts_of_a_task_are_its_ancestors_and_its_inner_words(words: list[str])
     assert name not in parts_of(name) or name in words[:-1]
 
 
+def test_parts_of_the_same_tasks_are_one() -> None:
+    tasks = ["one/camera/x", "one/camera/y", "one/noise/z"]
+    assert parts_in(tasks) == {"one/camera": tasks[:2]}
+
+
 def test_rows_of_parts_pool_the_episodes_of_their_tasks(tmp_path: Path) -> None:
     outcomes = {"one/camera/x": "sf", "one/noise/y": "ss", "two/camera/z": "fe", "two/camera/w": "sm"}
     run = Run.load(write_run(tmp_path / "run", outcomes))
     rows = {row.name: row for row in summarize_parts(run)}
-    assert list(rows) == ["one", "camera", "two", "two/camera"]
+    assert list(rows) == ["one", "camera", "two"]
     assert [(row.successes, row.failures, row.errors, row.missing) for row in rows.values()] == [
         (3, 1, 0, 0),
         (2, 2, 1, 1),
-        (1, 1, 1, 1),
         (1, 1, 1, 1),
     ]
     assert [row["name"] for row in to_json(run)["parts"]] == list(rows)

@@ -15,6 +15,7 @@ from runs import write_run
 
 from groot_bench.analysis.table import Difference, PValue, Rate, Table, Value
 from groot_bench.analysis.table_text import latex_text, markdown_text
+from groot_bench.episode import MOST_TASKS
 from groot_bench.errors import UsageError
 from groot_bench.stats import Interval, wilson
 
@@ -190,6 +191,23 @@ def test_tables_of_frames_count_what_they_show(tmp_path: Path) -> None:
     )
     part = frame[frame["run"] == "two"]
     assert tables.task_table(part).head == ("task", "two"), "what is not in the frame is not in the table"
+
+
+def test_tables_have_rows_of_parts_and_of_very_many_tasks_only_these(tmp_path: Path) -> None:
+    from groot_bench.analysis import tables
+    from groot_bench.analysis.frame import load
+
+    outcomes = {"one/x": "sf", "one/y": "ss", "two/x": "ff", "two/y": "e"}
+    frame = load(write_run(tmp_path / "a", outcomes), write_run(tmp_path / "b", {"one/x": "s"}, policy="zero"))
+    assert tables.task_table(frame).rows[4:] == (
+        ("one", Rate.of(3, 4), Rate.of(1, 1)),
+        ("two", Rate.of(0, 2, 1), None),
+        ("total", Rate.of(3, 6, 1), Rate.of(1, 1)),
+    )
+    many = {f"{part}/{number}": "s" for part in ("one", "two") for number in range(MOST_TASKS // 2 + 1)}
+    table = tables.task_table(load(write_run(tmp_path / "many", many)))
+    assert [row[0] for row in table.rows] == ["one", "two", "total"]
+    assert f"{MOST_TASKS + 2} tasks are not listed one by one." in table.notes
 
 
 def test_two_protocols_and_no_episode_are_no_table(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from groot_bench.analysis import contrasts
 from groot_bench.analysis.contingency import ERROR, FAILURE, MISSING, SUCCESS, Contingency, pair, separate
 from groot_bench.analysis.contrasts import Contrast
 from groot_bench.analysis.table import Difference, Rate, Table
+from groot_bench.episode import parts_in
 from groot_bench.errors import SampleError, UsageError
 from groot_bench.pins import FIELD
 from groot_bench.stats.multiple import benjamini_hochberg, holm
@@ -28,14 +29,14 @@ CORRECTIONS = {"holm": holm, "bh": benjamini_hochberg}
 
 @dataclass(frozen=True)
 class Line:
-    """One task, or all of them.
+    """One task, those of a part of the suite, or all of them.
 
     Attributes:
-        task: its name, or "total".
+        task: its name, the part's, or "total".
         a, b: rates of the episodes that are compared; errors stand beside them.
         contrast: a less b over measured episodes (of pairs: measured in both).
         pessimistic: the same with errors as failures; None where there is no error.
-        corrected: the p value corrected over the tasks; None for the total, and where it is unknown.
+        corrected: the p value corrected over the tasks, or over the parts; None for the total, and where it is unknown.
         more: about how many more episodes of each run would decide; 0 when it is decided, None when nobody can say.
     """
 
@@ -57,6 +58,7 @@ class Comparison:
         paired: whether the same episodes were compared.
         correction: of the p values over tasks: "holm" or "bh".
         lines: the tasks.
+        parts: the suite's parts that have several of the tasks (see `episode.parts_in`); they may overlap.
         total: all of them.
         over_tasks: the mean difference for tasks like these; None where the tasks say too little, or without pairs.
         notes: what was left out and what is not proven.
@@ -68,12 +70,13 @@ class Comparison:
     paired: bool
     correction: str
     lines: tuple[Line, ...]
+    parts: tuple[Line, ...]
     total: Line
     over_tasks: Difference | None
     notes: tuple[str, ...]
 
     def table(self) -> Table:
-        """One row a task, then the total, then the mean over tasks."""
+        """One row a task, one a part, then the total, then the mean over tasks; of very many tasks only the parts."""
         from groot_bench.analysis.comparison_output import to_table
 
         return to_table(self)
@@ -123,7 +126,11 @@ def compare(
     left_out = _left_out(counts, names)
     counts, unrecorded = _recorded(counts, names, unfinished)
     errors_seen = _errors(counts, names, errors)
-    lines = [_line(task, counts.task(place)) for place, task in enumerate(counts.tasks)]
+    lines = [_line(task, counts.of([place])) for place, task in enumerate(counts.tasks)]
+    places = {task: place for place, task in enumerate(counts.tasks)}
+    parts = [
+        _line(part, counts.of([places[task] for task in members])) for part, members in parts_in(counts.tasks).items()
+    ]
     mean, unknown = _over_tasks(counts)
     return Comparison(
         names,
@@ -132,6 +139,7 @@ def compare(
         paired,
         correction,
         tuple(_corrected(lines, correction)),
+        tuple(_corrected(parts, correction)),
         _with_more(_line(TOTAL, counts), None, LEVEL),
         mean,
         (*unknown, *left_out, *unrecorded, *errors_seen, *notes),

@@ -9,6 +9,7 @@ from groot_bench.analysis.comparison import LEVEL, MEAN, Comparison, Line
 from groot_bench.analysis.contrasts import BOOTSTRAP_SEED, EXACT, POWER, Contrast
 from groot_bench.analysis.table import Difference, PValue, Table, Value
 from groot_bench.analysis.table_data import numbers
+from groot_bench.episode import MOST_TASKS
 
 CORRECTED = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
 DECIDED = "decided"
@@ -43,13 +44,18 @@ def to_table(comparison: Comparison) -> Table:
     head = ["task", one, two, f"{one} - {two}", "p", f"p ({CORRECTED[comparison.correction]})", "more episodes"]
     if with_errors:
         head += [f"{one} - {two}, errors as failures", "p, errors as failures"]
-    rows = [_row(line, with_errors) for line in comparison.lines]
-    rows.append(_row(comparison.total, with_errors))
+    shown = comparison.parts if _brief(comparison) else (*comparison.lines, *comparison.parts)
+    rows = [_row(line, with_errors) for line in (*shown, comparison.total)]
     if comparison.over_tasks is not None:
         rows.append((MEAN, "", "", comparison.over_tasks, "", "", "", *["", ""] * with_errors))
     protocols = dict.fromkeys(comparison.protocols)
     title = f"{comparison.names[0]} against {comparison.names[1]}: {' against '.join(protocols)}"
     return Table(title, tuple(head), tuple(rows), tuple(explanations(comparison)))
+
+
+def _brief(comparison: Comparison) -> bool:
+    """Whether the tasks are too many to be listed one by one, and are in parts."""
+    return bool(comparison.parts) and len(comparison.lines) > MOST_TASKS
 
 
 def _column_names(comparison: Comparison) -> Sequence[str]:
@@ -94,12 +100,15 @@ def explanations(comparison: Comparison) -> list[str]:
         f"Rates are successes/n with Wilson's {100 * (1 - LEVEL):.0f} % interval. Differences are in points, {one} "
         f"less {two}. {PAIRED if comparison.paired else UNPAIRED}",
         f"total: {PAIRED_TOTAL if comparison.paired else UNPAIRED_TOTAL} It speaks of these tasks only.",
-        f"p ({CORRECTED[comparison.correction]}): corrected over the tasks, {corrected} in number.",
+        f"p ({CORRECTED[comparison.correction]}): corrected over the tasks, {corrected} in number"
+        + (", or over the parts by themselves." if comparison.parts else "."),
         "more episodes: about so many of each run would find the difference seen here, were it the true one, with "
         f"{100 * POWER:.0f} % power at level {level}.",
     ]
     if comparison.over_tasks is not None:
         told.append(f"{MEAN}: {OVER_TASKS}")
+    if _brief(comparison):
+        told.append(f"{len(comparison.lines)} tasks are not listed one by one; --json has them.")
     return [*told, *comparison.notes]
 
 
@@ -115,6 +124,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
         "confidence": 1 - LEVEL,
         "correction": comparison.correction,
         "tasks": [_line(line) for line in comparison.lines],
+        "parts": [_line(line) for line in comparison.parts],
         "total": _line(comparison.total),
         "mean_over_tasks": None if mean is None else numbers(mean),
         "notes": explanations(comparison),

@@ -37,11 +37,11 @@ class Contingency:
     left_out: tuple[int, int]
     unproven: int = 0
 
-    def task(self, place: int) -> Contingency:
-        """The same of one task."""
-        one = slice(place, place + 1)
-        pairs = None if self.pairs is None else self.pairs[one]
-        return Contingency(self.tasks[one], self.a[one], self.b[one], pairs, (0, 0))
+    def of(self, places: Sequence[int]) -> Contingency:
+        """The same of the tasks in these places."""
+        chosen = np.array(places, np.int64)
+        pairs = None if self.pairs is None else self.pairs[chosen]
+        return Contingency(tuple(self.tasks[place] for place in places), self.a[chosen], self.b[chosen], pairs, (0, 0))
 
     def without_missing(self) -> Contingency:
         """The same of episodes that are recorded; of pairs, in both runs."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from groot_bench.analysis.columns import OUTCOMES
 from groot_bench.analysis.table import Rate, Table, Value
+from groot_bench.episode import MOST_TASKS, parts_in
 from groot_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ def overview_table(frame: pd.DataFrame) -> Table:
 
 
 def task_table(frame: pd.DataFrame) -> Table:
-    """One row a task, one column a run, and the total of each run last; None where a run does not have the task.
+    """One row a task and one a part of the suite, one column a run; the total of each run is the last row.
+
+    None stands where a run has nothing of a task. Very many tasks are not listed where they have parts.
 
     Args:
         frame: episodes of one protocol, see `frame.load`.
@@ -48,13 +51,21 @@ def task_table(frame: pd.DataFrame) -> Table:
     label = one_protocol(frame)
     counts = outcome_counts(frame, ("task", "run"))
     runs, tasks = names(frame, "run"), names(frame, "task")
+    parts = parts_in(tasks)
+    brief = bool(parts) and len(tasks) > MOST_TASKS
+    groups = {**({} if brief else {task: [task] for task in tasks}), **parts}
     rows: list[tuple[Value, ...]] = []
-    for task in tasks:
-        found = [counts.get((task, run)) for run in runs]
-        rows.append((task, *(None if one is None else rate_of(one) for one in found)))
+    for name, members in groups.items():
+        found = [[counts[(task, run)] for task in members if (task, run) in counts] for run in runs]
+        rows.append((name, *(rate_of(_sum(of_run)) if of_run else None for of_run in found)))
     whole = outcome_counts(frame, ("run",))
     rows.append((TOTAL, *(rate_of(whole[(run,)]) for run in runs)))
-    return Table(f"Success by task under {label}", ("task", *runs), tuple(rows), (INTERVALS,))
+    notes = (INTERVALS, *([f"{len(tasks)} tasks are not listed one by one."] if brief else []))
+    return Table(f"Success by task under {label}", ("task", *runs), tuple(rows), notes)
+
+
+def _sum(counts: Sequence[Mapping[str, int]]) -> Mapping[str, int]:
+    return {outcome: sum(one[outcome] for one in counts) for outcome in OUTCOMES}
 
 
 def one_protocol(frame: pd.DataFrame) -> str:
