@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from groot_bench.models.options import ATTENTION, DEVICES, DTYPES, ModelOptions, require_installed
+from groot_bench.models.options import ATTENTION, DEVICES, DTYPES, ModelOptions, require_installed, share_the_cores
 
 VERBS = ("golden", "show", "tiny")
 FAMILIES = ("n15", "n16", "n17")
@@ -74,6 +74,7 @@ def with_verb(words: Sequence[str]) -> list[str]:
 
 def _show(args: argparse.Namespace) -> int:
     require_installed()
+    share_the_cores()
     from groot_bench.models import report
     from groot_bench.models.expectation import expect
     from groot_bench.models.source import resolve
@@ -85,6 +86,7 @@ def _show(args: argparse.Namespace) -> int:
 
 def _golden(args: argparse.Namespace) -> int:
     require_installed()
+    share_the_cores()
     from groot_bench.models import golden
 
     tables, over = {}, 0
@@ -103,6 +105,7 @@ def _golden(args: argparse.Namespace) -> int:
 
 def _tiny(args: argparse.Namespace) -> int:
     require_installed()
+    share_the_cores()
     from groot_bench.models.family import Family
     from groot_bench.models.tiny import write_tiny
     from groot_bench.suite import load_suite

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -16,6 +17,7 @@ pytest.importorskip("transformers")
 from conftest import shared_folder
 from safetensors.torch import load_file, save_file
 
+from groot_bench.cli import main
 from groot_bench.models.difference import Difference
 from groot_bench.models.golden import to_markdown
 
@@ -81,3 +83,13 @@ def test_table_shows_the_nearest_of_each_file_and_all_that_are_over() -> None:
     assert "over" in brief and "nan" in brief and "exact" in brief and "far" not in brief
     assert "5 fields, 2 over their tolerance" in brief
     assert "far" in to_markdown("x", lines, every=True)
+
+
+@pytest.mark.parametrize("words", [["golden"], ["show"], ["tiny", "--family=n16", "--suite=no-such-suite"]])
+def test_commands_let_waiting_threads_sleep(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Threads that spin make the comparison take 20 times as long on two cores, even where nothing else runs."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert main(["ckpt", *words, str(tmp_path / "nothing")]) == 2
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE" and capsys.readouterr().err
