@@ -6,7 +6,7 @@ import dataclasses
 import enum
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -143,7 +143,7 @@ class EpisodeRecord:
         return flat
 
 
-MOST_TASKS = 200  # that a page lists one by one where they have parts; JSON and CSV have all of them
+MOST_TASKS = 200  # that a table lists one by one where they have parts; JSON has all of them
 
 
 def parts_of(task: str) -> list[str]:
@@ -161,3 +161,8 @@ def parts_in(tasks: Sequence[str]) -> dict[str, list[str]]:
     several = {part: tuple(members) for part, members in parts.items() if 1 < len(members) < len(tasks)}
     first = {members: part for part, members in reversed(several.items())}
     return {part: list(members) for part, members in several.items() if first[members] == part}
+
+
+def too_many(tasks: Sequence[object], parts: Collection[object]) -> bool:
+    """Whether a table shows the parts in place of the tasks."""
+    return bool(parts) and len(tasks) > MOST_TASKS

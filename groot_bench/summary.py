@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from groot_bench import pins
-from groot_bench.episode import MOST_TASKS, EpisodeRecord, Outcome, parts_in
+from groot_bench.episode import EpisodeRecord, Outcome, parts_in, too_many
 from groot_bench.record import Run
 from groot_bench.stats import Interval, wilson
 
@@ -111,7 +111,7 @@ def to_markdown(run: Run) -> str:
     """The run as a Markdown page: what it is, its table, and its errors."""
     *tasks, total = summarize(run)
     parts = summarize_parts(run)
-    brief = bool(parts) and len(tasks) > MOST_TASKS
+    brief = too_many(tasks, parts)
     rows = [*parts, total] if brief else [*tasks, *parts, total]
     lines = [f"# {_title(run)}", "", *_facts(run), "", *_table(rows, bool(total.errors), bool(total.missing))]
     if brief:

@@ -8,9 +8,18 @@ import subprocess
 import tempfile
 from typing import Any
 
+import pytest
 from conftest import ROOT
 
-from groot_bench import Suite
+from groot_bench import Suite, load_suite
+
+
+def set_up(name: str, mended_by: str) -> Suite:
+    """The suite; skips the test where it is not set up."""
+    suite = load_suite(name)
+    if suite.missing:
+        pytest.skip(f"{name} is {suite.missing}: {mended_by}")
+    return suite
 
 
 def ask(suite: Suite, script: str, *question: str, timeout: float = 900.0) -> Any:

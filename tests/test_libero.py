@@ -33,10 +33,7 @@ FORCED = (
 @pytest.fixture(scope="module")
 def libero() -> Suite:
     """The suite, where it is set up."""
-    suite = load_suite("libero")
-    if suite.missing:
-        pytest.skip(f"LIBERO is {suite.missing}: make suites (it takes its assets from ../shared/libero)")
-    return suite
+    return sides.set_up("libero", "make suites (it takes its assets from ../shared/libero)")
 
 
 def ask(suite: Suite, *question: str, timeout: float = 600.0) -> Any:

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 from laws import results
-from sides import ask
+from sides import ask, set_up
 
-from groot_bench import Suite, evaluate, load_suite
+from groot_bench import Suite, evaluate
 from groot_bench.merge import merge
 from groot_bench.testing import check_suite
 from groot_envs.libero_plus.tasks import BASE_WORDS, CATEGORIES, COUNTS, OFFICIAL, parse
 
 SIDE = "libero_plus_side.py"
-SKIP = "LIBERO-plus is {}: groot-bench setup libero_plus, or name an interpreter in GROOT_BENCH_LIBERO_PLUS_PYTHON"
+MENDED_BY = "groot-bench setup libero_plus, or name an interpreter in GROOT_BENCH_LIBERO_PLUS_PYTHON"
 PARTS = [f"{suite}/{category}" for suite in COUNTS for category in CATEGORIES.values()]
 EACH_CATEGORY = [f"{suite}/{category}" for suite, category in zip([*COUNTS] * 2, CATEGORIES.values(), strict=False)]
 
@@ -25,10 +25,7 @@ EACH_CATEGORY = [f"{suite}/{category}" for suite, category in zip([*COUNTS] * 2,
 @pytest.fixture(scope="module")
 def plus() -> Suite:
     """The suite, where it is set up."""
-    suite = load_suite("libero_plus")
-    if suite.missing:
-        pytest.skip(SKIP.format(suite.missing))
-    return suite
+    return set_up("libero_plus", MENDED_BY)
 
 
 def middle(suite: Suite, part: str) -> str:

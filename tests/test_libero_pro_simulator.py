@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sides import ask
+from sides import ask, set_up
 
 from groot_bench import Suite, evaluate, load_suite
 from groot_bench.testing import check_suite
@@ -16,7 +16,7 @@ from groot_envs.libero_pro.tasks import FILE_NAMES, OFFICIAL, cell
 
 BOWL = "put_the_bowl_on_the_plate"
 BLIND = {"episodes": 1, "max_steps": 4, "cameras": "none", "slots": 1}
-SKIP = "LIBERO-PRO is {}: groot-bench setup libero_pro, or name an interpreter in GROOT_BENCH_LIBERO_PRO_PYTHON"
+MENDED_BY = "groot-bench setup libero_pro, or name an interpreter in GROOT_BENCH_LIBERO_PRO_PYTHON"
 
 # One task of each published perturbation, in each of the three kinds of scenes.
 ONE_EACH = (
@@ -30,10 +30,7 @@ ONE_EACH = (
 @pytest.fixture(scope="module")
 def pro() -> Suite:
     """The suite, where it is set up."""
-    suite = load_suite("libero_pro")
-    if suite.missing:
-        pytest.skip(SKIP.format(suite.missing))
-    return suite
+    return set_up("libero_pro", MENDED_BY)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from groot_bench.analysis.comparison import LEVEL, MEAN, Comparison, Line
 from groot_bench.analysis.contrasts import BOOTSTRAP_SEED, EXACT, POWER, Contrast
 from groot_bench.analysis.table import Difference, PValue, Table, Value
 from groot_bench.analysis.table_data import numbers
-from groot_bench.episode import MOST_TASKS
+from groot_bench.episode import too_many
 
 CORRECTED = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
 DECIDED = "decided"
@@ -44,18 +44,13 @@ def to_table(comparison: Comparison) -> Table:
     head = ["task", one, two, f"{one} - {two}", "p", f"p ({CORRECTED[comparison.correction]})", "more episodes"]
     if with_errors:
         head += [f"{one} - {two}, errors as failures", "p, errors as failures"]
-    shown = comparison.parts if _brief(comparison) else (*comparison.lines, *comparison.parts)
+    shown = comparison.parts if too_many(comparison.lines, comparison.parts) else (*comparison.lines, *comparison.parts)
     rows = [_row(line, with_errors) for line in (*shown, comparison.total)]
     if comparison.over_tasks is not None:
         rows.append((MEAN, "", "", comparison.over_tasks, "", "", "", *["", ""] * with_errors))
     protocols = dict.fromkeys(comparison.protocols)
     title = f"{comparison.names[0]} against {comparison.names[1]}: {' against '.join(protocols)}"
     return Table(title, tuple(head), tuple(rows), tuple(explanations(comparison)))
-
-
-def _brief(comparison: Comparison) -> bool:
-    """Whether the tasks are too many to be listed one by one, and are in parts."""
-    return bool(comparison.parts) and len(comparison.lines) > MOST_TASKS
 
 
 def _column_names(comparison: Comparison) -> Sequence[str]:
@@ -92,9 +87,12 @@ def _more(line: Line) -> Value:
 def explanations(comparison: Comparison) -> list[str]:
     """What the numbers are, in sentences."""
     one, two = comparison.names
-    corrected = sum(line.corrected is not None for line in comparison.lines)
+    corrected, parts = (
+        sum(line.corrected is not None for line in lines) for lines in (comparison.lines, comparison.parts)
+    )
     strict = comparison.correction == "holm" and corrected > 1
-    level = f"{LEVEL}/{corrected} in a task and {LEVEL} over all" if strict else f"{LEVEL}"
+    of_parts = f", {LEVEL}/{parts} in a part" if parts else ""
+    level = f"{LEVEL}/{corrected} in a task{of_parts} and {LEVEL} over all" if strict else f"{LEVEL}"
     told = [
         f"{one}: {comparison.policies[0]}; {two}: {comparison.policies[1]}.",
         f"Rates are successes/n with Wilson's {100 * (1 - LEVEL):.0f} % interval. Differences are in points, {one} "
@@ -107,7 +105,7 @@ def explanations(comparison: Comparison) -> list[str]:
     ]
     if comparison.over_tasks is not None:
         told.append(f"{MEAN}: {OVER_TASKS}")
-    if _brief(comparison):
+    if too_many(comparison.lines, comparison.parts):
         told.append(f"{len(comparison.lines)} tasks are not listed one by one; --json has them.")
     return [*told, *comparison.notes]
 

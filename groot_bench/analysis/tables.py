@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from groot_bench.analysis.columns import OUTCOMES
 from groot_bench.analysis.table import Rate, Table, Value
-from groot_bench.episode import MOST_TASKS, parts_in
+from groot_bench.episode import parts_in, too_many
 from groot_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def task_table(frame: pd.DataFrame) -> Table:
     counts = outcome_counts(frame, ("task", "run"))
     runs, tasks = names(frame, "run"), names(frame, "task")
     parts = parts_in(tasks)
-    brief = bool(parts) and len(tasks) > MOST_TASKS
+    brief = too_many(tasks, parts)
     groups = {**({} if brief else {task: [task] for task in tasks}), **parts}
     rows: list[tuple[Value, ...]] = []
     for name, members in groups.items():

@@ -37,6 +37,18 @@ def config_files(package: str) -> dict[str, str]:
     return {"venv/libero_config/config.yaml": "".join(f"{line}\n" for line in lines)}
 
 
+def gym_edit(package: str) -> tuple[str, str, str]:
+    """For `Recipe.edits`: without it a package that descends from LIBERO cannot be imported.
+
+    The module of vectorized environments, which nothing here uses, is imported with all others; gym has no version for
+    these Pythons and this NumPy, and gymnasium is what hf-libero takes in its place.
+
+    Args:
+        package: the folder `libero/libero`, seen from the suite's folder.
+    """
+    return f"{package}/envs/venv.py", "import gym\n", "import gymnasium as gym\n"
+
+
 def libero_task(name: str, about: str, starts: int) -> Task:
     """The task of that name: the same robot, cameras and controller in all of them.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from groot_bench.protocol import Protocol
 from groot_bench.setup.recipe import Assets, Recipe, Repository
 from groot_bench.suite import Suite, Task
-from groot_envs.libero.specs import CAPS_OFT, IMAGE, VARIABLES, config_files, libero_task
+from groot_envs.libero.specs import CAPS_OFT, IMAGE, VARIABLES, config_files, gym_edit, libero_task
 from groot_envs.libero.tasks import instruction
 from groot_envs.libero_plus.tasks import BASE_WORDS, OFFICIAL
 from groot_envs.libero_plus.variants import CLASSIFICATION, find, read
@@ -50,8 +50,7 @@ RECIPE = Recipe(
             about="LIBERO's, and hundreds of objects and thousands of scenes; several GB; states no license",
         ),
     ),
-    # Upstream's vector environments, which nothing here uses, import a gym that no longer installs beside the rest.
-    edits=(("LIBERO-plus/libero/libero/envs/venv.py", "import gym\n", "import gymnasium as gym\n"),),
+    edits=(gym_edit("LIBERO-plus/libero/libero"),),
     files=config_files(PACKAGE),
     seconds=900,
 )

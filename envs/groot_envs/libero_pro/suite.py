@@ -10,7 +10,7 @@ from groot_bench.errors import SuiteNotReady
 from groot_bench.protocol import Protocol
 from groot_bench.setup.recipe import Assets, Recipe, Repository
 from groot_bench.suite import Suite
-from groot_envs.libero.specs import CAPS_OFT, VARIABLES, libero_task
+from groot_envs.libero.specs import CAPS_OFT, VARIABLES, gym_edit, libero_task
 from groot_envs.libero.starts import read_states
 from groot_envs.libero.suite import make_suite as make_libero
 from groot_envs.libero.tasks import FIXED_STARTS, task_names
@@ -44,9 +44,7 @@ RECIPE = Recipe(
     check="libero_goal/turn_on_the_stove",
     repositories=(SOURCE,),
     assets=(TASKS,),
-    # The module of vectorized environments, which nothing here uses, is imported with all others; gym has no version
-    # for these Pythons and this NumPy, and gymnasium is what hf-libero takes in its place.
-    edits=((f"{places.SOURCE}/libero/libero/envs/venv.py", "import gym\n", "import gymnasium as gym\n"),),
+    edits=(gym_edit(f"{places.SOURCE}/libero/libero"),),
     files={
         "venv/libero_config/config.yaml": f"benchmark_root: {{folder}}/{places.SOURCE}/libero/libero\n"
         f"bddl_files: {{folder}}/{places.TASKS}/bddl_files\n"
